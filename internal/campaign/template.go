@@ -1,0 +1,208 @@
+package campaign
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dannsalud/broadcaster/internal/fault"
+)
+
+// MaxTextLength is the longest text of a WhatsApp message, in characters, that WhatsApp's own clients allow.
+const MaxTextLength = 65536
+
+// Template is a text with placeholders: {{column}}, or {{column|fallback}} where the fallback stands in for an empty value. Column names
+// match without regard to case, accents and spaces around them; {{phone}} and {{telefono}} are the phone number as it was written, whatever its
+// column is called. A single brace, and closing ones without an opening, are text; \{{ writes two opening braces.
+type Template struct {
+	parts []part
+}
+
+// part is a piece of text, or a placeholder when column is not empty.
+type part struct {
+	text     string
+	column   string
+	key      string // column, folded
+	fallback string
+}
+
+// ParseTemplate reads a text. It is fault.Invalid when it is empty, too long, not UTF-8, or when a placeholder is not closed or has no
+// name.
+func ParseTemplate(text string) (Template, error) {
+	if err := checkText(text); err != nil {
+		return Template{}, err
+	}
+	var template Template
+	for text != "" {
+		before, after, opened := strings.Cut(text, "{{")
+		if !opened {
+			template.addText(before)
+			break
+		}
+		if literal, escaped := strings.CutSuffix(before, `\`); escaped {
+			template.addText(literal + "{{")
+			text = after
+			continue
+		}
+		template.addText(before)
+		placeholder, rest, err := parsePlaceholder(after)
+		if err != nil {
+			return Template{}, err
+		}
+		template.parts = append(template.parts, placeholder)
+		text = rest
+	}
+	return template, nil
+}
+
+func checkText(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return invalid("text_empty", "text", "The message has no text; write one")
+	}
+	if !utf8.ValidString(text) {
+		return invalid("text_not_utf8", "text", "The message is not valid UTF-8; save it as UTF-8")
+	}
+	if length := utf8.RuneCountInString(text); length > MaxTextLength {
+		return invalid("text_too_long", "text", fmt.Sprintf("The message has %d characters and WhatsApp takes %d; shorten it", length, MaxTextLength))
+	}
+	return nil
+}
+
+func (t *Template) addText(text string) {
+	if text != "" {
+		t.parts = append(t.parts, part{text: text})
+	}
+}
+
+// parsePlaceholder reads one placeholder from behind its opening braces, and gives the text behind it.
+func parsePlaceholder(text string) (placeholder part, rest string, err error) {
+	inside, rest, closed := strings.Cut(text, "}}")
+	if !closed || strings.Contains(inside, "{{") {
+		return part{}, "", invalid("placeholder_not_closed", "text",
+			fmt.Sprintf("The placeholder %q is not closed; write it as {{column}}, or \\{{ for two braces", "{{"+shorten(inside)))
+	}
+	column, fallback, _ := strings.Cut(inside, "|")
+	column = strings.TrimSpace(column)
+	if column == "" || strings.ContainsAny(column, "{}") {
+		return part{}, "", invalid("placeholder_without_name", "text",
+			fmt.Sprintf("The placeholder %q names no column; write it as {{column}}", "{{"+shorten(inside)+"}}"))
+	}
+	return part{column: column, key: fold(column), fallback: strings.TrimSpace(fallback)}, rest, nil
+}
+
+// Placeholders gives the names of the columns that the text asks for, as it writes them, each once, in order.
+func (t Template) Placeholders() []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, part := range t.parts {
+		if part.column != "" && !seen[part.key] {
+			seen[part.key] = true
+			names = append(names, part.column)
+		}
+	}
+	return names
+}
+
+// Check compares the placeholders with the columns that exist. Unknown ones are fault.Invalid, which names each of them, the column that was
+// probably meant, and the known columns.
+func (t Template) Check(columns []string) error {
+	known := map[string]bool{}
+	for _, column := range columns {
+		known[fold(column)] = true
+	}
+	var details []fault.Detail
+	for _, name := range t.Placeholders() {
+		if key := fold(name); !known[key] && !isPhoneAlias(key) {
+			details = append(details, unknownPlaceholder(name, columns))
+		}
+	}
+	if len(details) == 0 {
+		return nil
+	}
+	message := fmt.Sprintf("The text asks for %s: %s", details[0].Value, details[0].Reason)
+	return fault.New(fault.Invalid, "unknown_placeholder", message).WithDetails(details...)
+}
+
+func unknownPlaceholder(name string, columns []string) fault.Detail {
+	reason := "there is no such column. "
+	if meant := nearest(name, columns); meant != "" {
+		reason += fmt.Sprintf("Did you mean {{%s}}? ", meant)
+	}
+	return fault.Detail{Location: "text", Value: "{{" + shorten(name) + "}}", Reason: reason + "The columns are: " + listNames(columns)}
+}
+
+// Render fills the placeholders from a recipient's fields. A missing or empty value becomes the fallback, or nothing.
+func (t Template) Render(fields map[string]string) string {
+	var text strings.Builder
+	for _, part := range t.parts {
+		if part.column == "" {
+			text.WriteString(part.text)
+			continue
+		}
+		value := strings.TrimSpace(part.lookUp(fields))
+		if value == "" {
+			value = part.fallback
+		}
+		text.WriteString(value)
+	}
+	return text.String()
+}
+
+// lookUp finds the value of a placeholder: by its exact name, which is the common case, by its folded one, and by what else the phone
+// number may be called.
+func (p part) lookUp(fields map[string]string) string {
+	if value, ok := fields[p.column]; ok {
+		return value
+	}
+	if value, ok := findFolded(fields, func(key string) bool { return key == p.key }); ok || !isPhoneAlias(p.key) {
+		return value
+	}
+	value, _ := findFolded(fields, isPhoneAlias)
+	return value
+}
+
+// findFolded gives the value of the field whose folded name matches; of several, the one whose name comes first in the alphabet.
+func findFolded(fields map[string]string, matches func(key string) bool) (string, bool) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if matches(fold(name)) {
+			return fields[name], true
+		}
+	}
+	return "", false
+}
+
+// isPhoneAlias tells whether a folded name stands for the phone number whatever its column is called.
+func isPhoneAlias(key string) bool { return key == PhoneField || key == "telefono" }
+
+// Screen refuses the rows whose message would be empty or too long, and passes the others on.
+func (t Template) Screen(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for row, err := range rows {
+			if err == nil && row.Rejection == nil {
+				row = t.screen(row)
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+func (t Template) screen(row Row) Row {
+	text := t.Render(row.Recipient.Fields)
+	rejection := &Rejection{Row: row.Recipient.Row}
+	switch {
+	case strings.TrimSpace(text) == "":
+		rejection.Code, rejection.Reason = "text_empty", "The message to this recipient would be empty; fill the columns that it uses, or give a fallback"
+		rejection.Column = t.Placeholders()[0] // a text without placeholders is not empty
+	case len(text) > MaxTextLength && utf8.RuneCountInString(text) > MaxTextLength:
+		rejection.Code = "text_too_long"
+		rejection.Reason = fmt.Sprintf("The message to this recipient would be longer than the %d characters that WhatsApp takes; shorten its fields", MaxTextLength)
+	default:
+		return row
+	}
+	return Row{Rejection: rejection}
+}

@@ -1,0 +1,347 @@
+// Package events holds the words that processes say to each other: commands (jobs to do, kept in the COMMANDS stream until done), facts
+// (what happened, kept in EVENTS) and the one request, "send this message through session S". All are plain JSON with a version.
+//
+// A command is published once per intention: its message id derives from what it asks (MessageID), so that publishing it twice is
+// harmless. A fact is published after the thing happened and is written down; nobody may refuse it. The way is always API → command →
+// worker → store → fact; nothing here is ever answered, but for SendRequest.
+//
+// Callers: internal/api and internal/sender publish commands, the workers read them and publish facts, the projector and later
+// webhooks and the console read facts. It must never know a transport: subjects are here, connections are in internal/bus.
+//
+// A change of a message's shape raises its version and its golden file in testdata.
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/dannsalud/broadcaster/internal/campaign"
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// The streams.
+const (
+	StreamCommands = "COMMANDS"
+	StreamEvents   = "EVENTS"
+	StreamFailed   = "FAILED"
+)
+
+// Message is anything that has a subject, a kind and a version: every command and every fact.
+type Message interface {
+	// Kind names the type on the wire ("link_session"), stable for ever.
+	Kind() string
+	// Subject is where it is published.
+	Subject() string
+	// MessageID is its identity for de-duplication; two messages with one id are one message.
+	MessageID() string
+	// SchemaVersion is the version of its shape.
+	SchemaVersion() int
+}
+
+// Command is a job to do. Validate refuses what no worker could do; such a command is poison.
+type Command interface {
+	Message
+	Validate() error
+	command()
+}
+
+// Fact is something that happened.
+type Fact interface {
+	Message
+	fact()
+}
+
+// The subjects of commands, as filters for consumers.
+const (
+	LinkCommands     = "commands.link.>"
+	CampaignCommands = "commands.campaign.>"
+	AllEvents        = "events.>"
+	AllFailed        = "failed.>"
+)
+
+// LinkSession asks a linker to pair a session's device with a phone.
+type LinkSession struct {
+	Version   int            `json:"version"`
+	SessionID session.ID     `json:"session_id"`
+	LinkID    string         `json:"link_id"`
+	Method    session.Method `json:"method"`
+	// Phone is the number to pair by code, E.164; empty for QR.
+	Phone       string    `json:"phone,omitempty"`
+	RequestedAt time.Time `json:"requested_at"`
+}
+
+// LinkSessionVersion is the present version of LinkSession.
+const LinkSessionVersion = 1
+
+// Kind implements Message.
+func (LinkSession) Kind() string { return "link_session" }
+
+// Subject implements Message.
+func (c LinkSession) Subject() string { return "commands.link." + string(c.SessionID) }
+
+// MessageID implements Message: one link attempt is one job.
+func (c LinkSession) MessageID() string { return "link:" + c.LinkID }
+
+// SchemaVersion implements Message.
+func (c LinkSession) SchemaVersion() int { return c.Version }
+
+// Validate implements Command.
+func (c LinkSession) Validate() error {
+	if c.Version != LinkSessionVersion {
+		return unknownVersion(c.Kind(), c.Version)
+	}
+	if c.SessionID == "" || c.LinkID == "" {
+		return incomplete(c.Kind(), "session_id and link_id")
+	}
+	return nil
+}
+
+func (LinkSession) command() {}
+
+// RunCampaign asks a sender to run a campaign for one bounded slice.
+type RunCampaign struct {
+	Version    int         `json:"version"`
+	CampaignID campaign.ID `json:"campaign_id"`
+	SessionID  session.ID  `json:"session_id"`
+	// Slice numbers the jobs of this campaign from 1; each is a message of its own.
+	Slice       int       `json:"slice"`
+	RequestedAt time.Time `json:"requested_at"`
+}
+
+// RunCampaignVersion is the present version of RunCampaign.
+const RunCampaignVersion = 1
+
+// Kind implements Message.
+func (RunCampaign) Kind() string { return "run_campaign" }
+
+// Subject implements Message.
+func (c RunCampaign) Subject() string { return "commands.campaign." + string(c.CampaignID) }
+
+// MessageID implements Message.
+func (c RunCampaign) MessageID() string {
+	return "campaign:" + string(c.CampaignID) + ":" + strconv.Itoa(c.Slice)
+}
+
+// SchemaVersion implements Message.
+func (c RunCampaign) SchemaVersion() int { return c.Version }
+
+// Validate implements Command.
+func (c RunCampaign) Validate() error {
+	if c.Version != RunCampaignVersion {
+		return unknownVersion(c.Kind(), c.Version)
+	}
+	if c.CampaignID == "" || c.SessionID == "" || c.Slice < 1 {
+		return incomplete(c.Kind(), "campaign_id, session_id and a slice from 1")
+	}
+	return nil
+}
+
+func (RunCampaign) command() {}
+
+// FactVersion is the present version of every fact.
+const FactVersion = 1
+
+// SessionChanged: a session's state changed.
+type SessionChanged struct {
+	Version   int            `json:"version"`
+	SessionID session.ID     `json:"session_id"`
+	UserID    string         `json:"user_id"`
+	State     session.State  `json:"state"`
+	Reason    session.Reason `json:"reason,omitempty"`
+	Until     time.Time      `json:"until,omitzero"`
+	At        time.Time      `json:"at"`
+}
+
+// Kind implements Message.
+func (SessionChanged) Kind() string { return "session_changed" }
+
+// Subject implements Message.
+func (f SessionChanged) Subject() string { return "events.session." + string(f.SessionID) + ".state" }
+
+// MessageID implements Message.
+func (f SessionChanged) MessageID() string {
+	return digest("session", string(f.SessionID), string(f.State), string(f.Reason), stamp(f.At))
+}
+
+// SchemaVersion implements Message.
+func (f SessionChanged) SchemaVersion() int { return f.Version }
+func (SessionChanged) fact()                {}
+
+// LinkChanged: a link went on to another state, or shows its next code (the code itself is never in an event).
+type LinkChanged struct {
+	Version   int               `json:"version"`
+	SessionID session.ID        `json:"session_id"`
+	UserID    string            `json:"user_id"`
+	LinkID    string            `json:"link_id"`
+	State     session.LinkState `json:"state"`
+	Reason    session.Reason    `json:"reason,omitempty"`
+	// QRIndex counts the codes of this attempt, from 1, while State is "qr".
+	QRIndex  int       `json:"qr_index,omitempty"`
+	Deadline time.Time `json:"deadline,omitzero"`
+	At       time.Time `json:"at"`
+}
+
+// Kind implements Message.
+func (LinkChanged) Kind() string { return "link_changed" }
+
+// Subject implements Message.
+func (f LinkChanged) Subject() string { return "events.session." + string(f.SessionID) + ".link" }
+
+// MessageID implements Message.
+func (f LinkChanged) MessageID() string {
+	return digest("link", f.LinkID, string(f.State), strconv.Itoa(f.QRIndex), stamp(f.At))
+}
+
+// SchemaVersion implements Message.
+func (f LinkChanged) SchemaVersion() int { return f.Version }
+func (LinkChanged) fact()                {}
+
+// CampaignChanged: a campaign's state changed.
+type CampaignChanged struct {
+	Version    int            `json:"version"`
+	CampaignID campaign.ID    `json:"campaign_id"`
+	SessionID  session.ID     `json:"session_id"`
+	UserID     string         `json:"user_id"`
+	State      campaign.State `json:"state"`
+	Reason     string         `json:"reason,omitempty"`
+	At         time.Time      `json:"at"`
+}
+
+// Kind implements Message.
+func (CampaignChanged) Kind() string { return "campaign_changed" }
+
+// Subject implements Message.
+func (f CampaignChanged) Subject() string {
+	return "events.campaign." + string(f.CampaignID) + ".state"
+}
+
+// MessageID implements Message.
+func (f CampaignChanged) MessageID() string {
+	return digest("campaign", string(f.CampaignID), string(f.State), f.Reason, stamp(f.At))
+}
+
+// SchemaVersion implements Message.
+func (f CampaignChanged) SchemaVersion() int { return f.Version }
+func (CampaignChanged) fact()                {}
+
+// MessageReceipt: a recipient's device confirmed messages of one campaign.
+type MessageReceipt struct {
+	Version    int         `json:"version"`
+	SessionID  session.ID  `json:"session_id"`
+	CampaignID campaign.ID `json:"campaign_id"`
+	// MessageIDs are delivery ids.
+	MessageIDs []string            `json:"message_ids"`
+	Receipt    session.ReceiptKind `json:"receipt"`
+	At         time.Time           `json:"at"`
+}
+
+// Kind implements Message.
+func (MessageReceipt) Kind() string { return "message_receipt" }
+
+// Subject implements Message.
+func (f MessageReceipt) Subject() string {
+	return "events.message." + string(f.CampaignID) + ".receipt"
+}
+
+// MessageID implements Message: the same receipt reported twice is one fact.
+func (f MessageReceipt) MessageID() string {
+	return digest(append([]string{"receipt", string(f.Receipt), string(f.SessionID)}, f.MessageIDs...)...)
+}
+
+// SchemaVersion implements Message.
+func (f MessageReceipt) SchemaVersion() int { return f.Version }
+func (MessageReceipt) fact()                {}
+
+// MessageReceived: somebody wrote to a session.
+type MessageReceived struct {
+	Version   int        `json:"version"`
+	SessionID session.ID `json:"session_id"`
+	MessageIn string     `json:"message_id"`
+	// Phone is E.164; empty when only a hidden id is known.
+	Phone string    `json:"phone,omitempty"`
+	LID   string    `json:"lid,omitempty"`
+	Text  string    `json:"text"`
+	At    time.Time `json:"at"`
+}
+
+// Kind implements Message.
+func (MessageReceived) Kind() string { return "message_received" }
+
+// Subject implements Message.
+func (f MessageReceived) Subject() string {
+	return "events.session." + string(f.SessionID) + ".inbound"
+}
+
+// MessageID implements Message.
+func (f MessageReceived) MessageID() string {
+	return digest("inbound", string(f.SessionID), f.MessageIn)
+}
+
+// SchemaVersion implements Message.
+func (f MessageReceived) SchemaVersion() int { return f.Version }
+func (MessageReceived) fact()                {}
+
+// SendSubject is where the worker that holds a session answers SendRequests. It is core NATS request/reply, in no stream: a request
+// that nobody answers was not sent.
+func SendSubject(id session.ID) string { return "wa.send." + string(id) }
+
+// SendRequest asks the holder of a session to send one message. It is paced by the holder; its answer may take as long as the pace does,
+// up to the request's deadline. Sending the same MessageID again is safe: the phone that receives keeps one copy.
+type SendRequest struct {
+	Version    int         `json:"version"`
+	SessionID  session.ID  `json:"session_id"`
+	CampaignID campaign.ID `json:"campaign_id,omitempty"`
+	MessageID  string      `json:"message_id"`
+	// Phone is the recipient, E.164 with the plus sign.
+	Phone string `json:"phone"`
+	Text  string `json:"text"`
+}
+
+// SendReply is the answer: sent at SentAt, or a failure with its class.
+type SendReply struct {
+	SentAt time.Time `json:"sent_at,omitzero"`
+	// Class is empty for success; Code, Message, RetryAfter and Until are those of fault.Error.
+	Class      fault.Class   `json:"class,omitempty"`
+	Code       string        `json:"code,omitempty"`
+	Message    string        `json:"message,omitempty"`
+	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
+	Until      time.Time     `json:"until,omitzero"`
+}
+
+// Err gives the failure as a classed error, nil for success.
+func (r SendReply) Err() error {
+	if r.Class == "" {
+		return nil
+	}
+	return fault.New(r.Class, r.Code, r.Message).WithAfter(r.RetryAfter).WithUntil(r.Until)
+}
+
+// FailedReply makes the answer for a failed send.
+func FailedReply(err error) SendReply {
+	failure := fault.As(err)
+	return SendReply{Class: failure.Class, Code: failure.Code, Message: failure.Message, RetryAfter: failure.After, Until: failure.Until}
+}
+
+func unknownVersion(kind string, version int) error {
+	return fault.New(fault.Poison, "unknown_version",
+		fmt.Sprintf("The %s command has version %d, which this worker does not know; upgrade the workers or edit the job", kind, version))
+}
+
+func incomplete(kind, what string) error {
+	return fault.New(fault.Poison, "incomplete_command", fmt.Sprintf("The %s command needs %s; edit the job", kind, what))
+}
+
+func stamp(at time.Time) string { return strconv.FormatInt(at.UnixMilli(), 10) }
+
+func digest(parts ...string) string {
+	hash := sha256.New()
+	for _, part := range parts {
+		hash.Write([]byte(part))
+		hash.Write([]byte{0})
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:16])
+}

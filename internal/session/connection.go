@@ -1,0 +1,35 @@
+package session
+
+// PairRequest asks the WhatsApp door for a new device: it connects, reports QROffered (or PairingCode) and what follows, and saves the
+// device's keys when the phone has accepted it.
+type PairRequest struct {
+	Session  ID
+	Identity Identity
+	Method   Method
+	// Phone is the number to pair by code, E.164; empty for QR.
+	Phone string
+	// Accept is asked once, before the pairing completes, with the device that the phone offers; an error refuses the pairing, so that
+	// no device comes to exist. It may be called from another goroutine than Signals.
+	Accept func(Device) error
+	// Signals receives what the connection reports: in order, never two at once, none after Close returned. It must not call Close.
+	Signals func(Signal)
+}
+
+// OpenRequest asks the WhatsApp door to connect a linked device.
+type OpenRequest struct {
+	Session  ID
+	Device   Device
+	Identity Identity
+	// Signals receives what the connection reports: in order, never two at once, none after Close returned. It must not call Close.
+	// A receipt or a message is acknowledged to WhatsApp only after Signals returned, so that what was not written down comes again.
+	Signals func(Signal)
+}
+
+// Outgoing is one message to send.
+type Outgoing struct {
+	// ID is the WhatsApp message id; sending it again under the same id is safe.
+	ID string
+	// Phone is the recipient, E.164 with the plus sign.
+	Phone string
+	Text  string
+}
