@@ -1,0 +1,195 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+const (
+	// headerTimeout says how long the requester waits, from the moment it asked; a duration, since clocks differ.
+	headerTimeout = "Broadcaster-Timeout"
+	// sendTimeout bounds a request whose context has no deadline.
+	sendTimeout = 2 * time.Minute
+	// hostQueue makes one host answer where, for a moment, two of them serve a session.
+	hostQueue = "host"
+)
+
+// RequestSend asks the worker that hosts the request's session to send a message, and waits for its answer as long as the context lives. The
+// error says that there is no answer: fault.RetryLater when nobody hosts the session, so nothing was sent; fault.UnknownOutcome when the
+// answer did not come, so it may have been. A failed send is in the reply.
+func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (events.SendReply, error) {
+	ctx, cancel := withDeadline(ctx, sendTimeout)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return events.SendReply{}, fault.Wrap(err, fault.RetryNow, "interrupted", "The message was not sent: the request ended before it began")
+	}
+	payload, err := json.Marshal(request)
+	if err != nil {
+		return events.SendReply{}, fmt.Errorf("encode send request: %w", err)
+	}
+	m := nats.NewMsg(events.SendSubject(request.SessionID))
+	m.Data = payload
+	if deadline, has := ctx.Deadline(); has {
+		m.Header.Set(headerTimeout, time.Until(deadline).String())
+	}
+	if trace := Traceparent(ctx); trace != "" {
+		m.Header.Set(headerTrace, trace)
+	}
+	answer, err := b.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return events.SendReply{}, unanswered(err)
+	}
+	var reply events.SendReply
+	if err := json.Unmarshal(answer.Data, &reply); err != nil {
+		return events.SendReply{}, fault.Wrap(err, fault.UnknownOutcome, "reply_undecodable",
+			"The session's host answered in a way that this version does not understand")
+	}
+	return reply, nil
+}
+
+func unanswered(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return fault.Wrap(err, fault.RetryLater, "session_not_hosted", "No worker has this session open at the moment; try again").
+			WithAfter(time.Second)
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
+		return fault.Wrap(err, fault.RetryLater, "queue_unavailable", "The message was not sent: this process is stopping").WithAfter(time.Second)
+	}
+	return fault.Wrap(err, fault.UnknownOutcome, "send_reply_missing",
+		"The session's host did not answer in time; the message may have been sent, and sending it again under the same id is safe")
+}
+
+// maxWaitingSends is how many requests of a session may wait behind the one that is answered.
+const maxWaitingSends = 1024
+
+// sendServer answers the send requests of one session.
+type sendServer struct {
+	bus      *Bus
+	session  session.ID
+	answer   func(context.Context, events.SendRequest) events.SendReply
+	waiting  chan arrival
+	stopping atomic.Bool
+	ended    chan struct{}
+}
+
+// arrival is a request and when it came, which is when its requester's patience is counted from.
+type arrival struct {
+	message *nats.Msg
+	at      time.Time
+}
+
+// ServeSends answers the send requests of a session, one at a time in the order of their arrival, until stop is called. Each answer's context has
+// the values of ctx, ends with it, and has the deadline of its requester; a request whose requester gave up while it waited is not run.
+//
+// stop returns when the answer under way is sent and every request that waited behind it was told that nobody hosts the session. It may be
+// called more than once, but not by answer.
+func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error) {
+	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan arrival, maxWaitingSends), ended: make(chan struct{})}
+	sub, err := b.nc.QueueSubscribe(events.SendSubject(id), hostQueue, s.arrive)
+	if err != nil {
+		return nil, notHosting(id, err)
+	}
+	sub.SetClosedHandler(func(string) { close(s.waiting) }) // After the last call of arrive.
+	go s.run(ctx)
+	stop = sync.OnceFunc(func() { s.stop(sub) })
+	if err := b.flush(ctx); err != nil { // From here on a request finds us.
+		stop()
+		return nil, notHosting(id, err)
+	}
+	return stop, nil
+}
+
+func notHosting(id session.ID, err error) error {
+	return fault.Wrap(fmt.Errorf("serve send requests of %s: %w", id, err), fault.RetryLater, "queue_unavailable",
+		"The session cannot be hosted: the queue cannot be reached; try again")
+}
+
+func (s *sendServer) arrive(m *nats.Msg) {
+	select {
+	case s.waiting <- arrival{message: m, at: time.Now()}:
+	default:
+		s.respond(m, events.FailedReply(fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").
+			WithAfter(time.Second)))
+	}
+}
+
+// run answers until the subscription is over and nothing waits any more.
+func (s *sendServer) run(ctx context.Context) {
+	defer close(s.ended)
+	for next := range s.waiting {
+		s.respond(next.message, s.reply(ctx, next))
+	}
+}
+
+func (s *sendServer) respond(m *nats.Msg, reply events.SendReply) {
+	payload, err := json.Marshal(reply)
+	if err == nil {
+		err = m.Respond(payload)
+	}
+	if err != nil {
+		s.bus.log.Warn("answer to a send request not sent", "session", s.session, "error", err)
+	}
+}
+
+func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
+	if s.stopping.Load() {
+		return events.FailedReply(fault.New(fault.RetryLater, "session_not_hosted", "The session is moving to another worker; try again").
+			WithAfter(time.Second))
+	}
+	var request events.SendRequest
+	if err := json.Unmarshal(a.message.Data, &request); err != nil {
+		return events.FailedReply(fault.New(fault.Poison, "undecodable", "The send request is not one that this version understands"))
+	}
+	if trace := a.message.Header.Get(headerTrace); trace != "" {
+		ctx = WithTraceparent(ctx, trace)
+	}
+	if timeout, err := time.ParseDuration(a.message.Header.Get(headerTimeout)); err == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, a.at.Add(timeout))
+		defer cancel()
+	}
+	if ctx.Err() != nil {
+		return events.FailedReply(fault.New(fault.RetryNow, "request_expired", "The message was not sent: its turn came after its deadline"))
+	}
+	return s.answer(ctx, request)
+}
+
+// stop lets the subscription run out: what waits is answered by reply, which knows that we are stopping.
+func (s *sendServer) stop(sub *nats.Subscription) {
+	s.stopping.Store(true)
+	_ = sub.Drain() // It fails only when the subscription is over.
+	<-s.ended
+}
+
+// flush waits until the server has seen everything that was sent.
+func (b *Bus) flush(ctx context.Context) error {
+	ctx, cancel := withDeadline(ctx, publishTimeout)
+	defer cancel()
+	return b.nc.FlushWithContext(ctx)
+}
+
+// Watch calls changed with each message on the subjects that the filter names ("events.session.*.state"), one at a time, until stop is called or
+// the context ends. It is a nudge: nothing is repeated, and what comes while the connection is lost is never seen.
+func (b *Bus) Watch(ctx context.Context, filter string, changed func(subject string, data []byte)) (stop func(), err error) {
+	sub, err := b.nc.Subscribe(filter, func(m *nats.Msg) { changed(m.Subject, m.Data) })
+	if err == nil {
+		err = b.flush(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("watch %s: %w", filter, err)
+	}
+	stop = sync.OnceFunc(func() { _ = sub.Unsubscribe() }) // It fails only when the subscription is over.
+	context.AfterFunc(ctx, stop)
+	return stop, nil
+}

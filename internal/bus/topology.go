@@ -1,0 +1,213 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dannsalud/broadcaster/internal/events"
+)
+
+// The durable consumers. A Watermill topic that is subscribed to is the name of one of them.
+const (
+	// ConsumerLinker hands out link jobs, one in the whole fleet at a time and in their order: the server counts, not a mutex.
+	ConsumerLinker = "linker"
+	// ConsumerSender hands out campaign jobs, Options.MaxConcurrentJobs in the whole fleet at a time.
+	ConsumerSender = "sender"
+	// ConsumerProjector hands out receipts, to be written into deliveries.
+	ConsumerProjector = "projector"
+	// ConsumerExhausted hands out the server's advisories about jobs that it will not deliver any more.
+	ConsumerExhausted = "exhausted"
+)
+
+// The buckets.
+const (
+	// BucketLeases holds who may open a session's connection; see internal/lease. A key expires by itself and leaves a marker, so that
+	// watchers see it.
+	BucketLeases = "leases"
+	// BucketQR holds what a person has to scan or type; in memory only, since it is a secret.
+	BucketQR = "qr"
+	// BucketPacing holds when an egress may link again, and cooldowns.
+	BucketPacing = "pacing"
+	// BucketAttempts holds the record of each job in trouble; see ledger.go.
+	BucketAttempts = "attempts"
+)
+
+// streamAdvisories keeps the MAX_DELIVERIES advisories until a worker has seen to them: a plain subscriber would miss those that come
+// while no worker runs.
+const streamAdvisories = "ADVISORIES"
+
+const advisoryPrefix = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."
+
+const (
+	day = 24 * time.Hour
+	// maxMessageBytes bounds a command and a fact, so that a failed job, which holds one in base64, stays under the server's limit of 1 MiB.
+	maxMessageBytes = 256 << 10
+	// commandDedupe is how long a command published twice is one command. It must outlast every retry of a publisher.
+	commandDedupe = 10 * time.Minute
+	// failedDedupe is how long a job cannot come into FAILED twice: longer than any outage between its publish and the end of the original.
+	failedDedupe = 7 * day
+	// receiptsInFlight is the batch of the projector, fleet-wide.
+	receiptsInFlight = 256
+)
+
+// streams is the table of streams.
+func (b *Bus) streams() []jetstream.StreamConfig {
+	streams := []jetstream.StreamConfig{{
+		Name:        events.StreamCommands,
+		Description: "Jobs to do. A job stays until a worker acknowledged it or it is in FAILED.",
+		Subjects:    []string{"commands.link.*", "commands.campaign.*", "commands.webhook.*"},
+		Retention:   jetstream.WorkQueuePolicy,
+		MaxMsgSize:  maxMessageBytes,
+		Duplicates:  commandDedupe,
+		// Scheduled campaigns wait in the stream. It has no limit of size or age, so that no job is ever dropped to make room.
+		AllowMsgSchedules: true,
+		AllowRollup:       true,
+	}, {
+		Name:        events.StreamEvents,
+		Description: "What happened, for a week.",
+		Subjects:    []string{events.AllEvents},
+		MaxAge:      7 * day,
+		MaxMsgSize:  maxMessageBytes,
+		Duplicates:  2 * time.Minute,
+	}, {
+		Name:        events.StreamFailed,
+		Description: "Jobs that the workers gave up, with the reason, for a month. Replayed or discarded by an operator.",
+		Subjects:    []string{events.AllFailed},
+		MaxAge:      30 * day,
+		Duplicates:  failedDedupe,
+	}, {
+		Name:        streamAdvisories,
+		Description: "Jobs that the server will not deliver any more, until a worker moved them to FAILED.",
+		Subjects:    []string{advisoryPrefix + events.StreamCommands + ".*", advisoryPrefix + events.StreamEvents + ".*"},
+		Retention:   jetstream.WorkQueuePolicy,
+		MaxAge:      30 * day,
+		Duplicates:  2 * time.Minute,
+	}}
+	for i := range streams {
+		streams[i].Storage = jetstream.FileStorage
+		streams[i].Replicas = b.options.Replicas
+	}
+	return streams
+}
+
+// consumer is one durable consumer: what it takes, and how many of its jobs may be in hand at once.
+type consumer struct {
+	name        string
+	stream      string
+	filter      string
+	description string
+	// inFlight is the limit of the whole fleet, kept by the server. A job that waits for its next attempt counts.
+	inFlight int
+	// slots is how many jobs one worker takes at once.
+	slots int
+}
+
+// consumers is the table of consumers.
+func (b *Bus) consumers() []consumer {
+	return []consumer{{
+		name: ConsumerLinker, stream: events.StreamCommands, filter: events.LinkCommands,
+		description: "One link in the whole fleet at a time.",
+		inFlight:    1, slots: 1,
+	}, {
+		name: ConsumerSender, stream: events.StreamCommands, filter: events.CampaignCommands,
+		description: "The cap of concurrent campaigns, fleet-wide.",
+		inFlight:    b.options.MaxConcurrentJobs, slots: b.options.MaxConcurrentJobs,
+	}, {
+		name: ConsumerProjector, stream: events.StreamEvents, filter: "events.message.*.receipt",
+		description: "Receipts into deliveries.",
+		inFlight:    receiptsInFlight, slots: 16,
+	}, {
+		name: ConsumerExhausted, stream: streamAdvisories, filter: advisoryPrefix + ">",
+		description: "Jobs that the server gave up, to FAILED.",
+		inFlight:    16, slots: 1,
+	}}
+}
+
+func (b *Bus) consumer(name string) (consumer, error) {
+	for _, c := range b.consumers() {
+		if c.name == name {
+			return c, nil
+		}
+	}
+	return consumer{}, fmt.Errorf("the topology has no consumer %q", name)
+}
+
+func (b *Bus) consumerConfig(c consumer) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       c.name,
+		Description:   c.description,
+		FilterSubject: c.filter,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       b.options.AckWait,
+		MaxDeliver:    b.options.MaxDeliver,
+		MaxAckPending: c.inFlight,
+	}
+}
+
+// buckets is the table of buckets.
+func (b *Bus) buckets() []jetstream.KeyValueConfig {
+	buckets := []jetstream.KeyValueConfig{{
+		Bucket:      BucketLeases,
+		Description: "Who may open a session's connection.",
+		Storage:     jetstream.FileStorage,
+		TTL:         b.options.LeaseTTL,
+		// A marker in place of an expired key lets waiting workers see the expiry instead of asking again and again.
+		LimitMarkerTTL: max(b.options.LeaseTTL, time.Second),
+	}, {
+		Bucket:      BucketQR,
+		Description: "What a person has to scan or type, in memory only.",
+		Storage:     jetstream.MemoryStorage,
+		TTL:         3 * time.Minute,
+	}, {
+		Bucket:      BucketPacing,
+		Description: "When an egress may link again.",
+		Storage:     jetstream.FileStorage,
+	}, {
+		Bucket:      BucketAttempts,
+		Description: "The record of each job in trouble: hand-backs and errors.",
+		Storage:     jetstream.FileStorage,
+		TTL:         30 * day,
+	}}
+	for i := range buckets {
+		buckets[i].Replicas = b.options.Replicas
+	}
+	return buckets
+}
+
+// EnsureTopology makes the streams, consumers and buckets, or brings those that exist to the present settings. It may be called by several
+// processes at once and again at any time; it waits for JetStream as long as the context lives. A setting that JetStream cannot change
+// (retention, storage) is an error.
+func (b *Bus) EnsureTopology(ctx context.Context) error {
+	for _, config := range b.streams() {
+		err := b.await(ctx, "stream "+config.Name, func(ctx context.Context) error {
+			_, err := b.js.CreateOrUpdateStream(ctx, config)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range b.consumers() {
+		err := b.await(ctx, "consumer "+c.name, func(ctx context.Context) error {
+			_, err := b.js.CreateOrUpdateConsumer(ctx, c.stream, b.consumerConfig(c))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, config := range b.buckets() {
+		err := b.await(ctx, "bucket "+config.Bucket, func(ctx context.Context) error {
+			_, err := b.js.CreateOrUpdateKeyValue(ctx, config)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
