@@ -1,0 +1,267 @@
+package wa
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// Client is one connection of one device, which whatsmeow opens again by itself when it breaks. Close ends it for good.
+type Client struct {
+	session   session.ID
+	whatsmeow *whatsmeow.Client
+	log       *slog.Logger
+	metrics   *metrics
+	// life ends at Close; whatsmeow's own goroutines live in it.
+	life    context.Context //nolint:containedctx // it is the client's life, which no caller's context may shorten
+	endLife context.CancelFunc
+	restart sync.WaitGroup
+	checked *checkedRecipients
+
+	// pairing is the request of a client that pairs; nil for a linked device. paired is closed when its device was reported.
+	pairing *session.PairRequest
+	paired  chan struct{}
+
+	// delivery serialises signals. It is held while a signal is handled.
+	delivery sync.Mutex
+	signals  func(session.Signal)
+	// closed is set before Close waits for the signal that is being handled, so that this one is not confirmed to WhatsApp.
+	closed    atomic.Bool
+	ended     bool
+	codeAsked bool
+}
+
+type clientOptions struct {
+	session  session.ID
+	identity session.Identity
+	signals  func(session.Signal)
+}
+
+// newClient makes a client with the settings that every device has. Why each:
+//   - SynchronousAck and EnableDecryptedEventBuffer: what was not handled when the process dies comes again.
+//   - UseRetryMessageStore: a campaign overflows the 256 messages that are kept in memory within minutes, and a phone that asks for one of
+//     the others would show "waiting for this message" for ever.
+//   - AutoTrustIdentity: a contact who reinstalled WhatsApp has a new identity; a sender of reminders has no way to ask a person about it.
+//   - DisableLoginAutoReconnect: the restart after a pairing is ours, so that it can be reported and ended.
+//   - AutoReconnectHook: adds jitter, so that the sessions of a host do not all dial at once after an outage.
+func (g *Gateway) newClient(device *store.Device, options clientOptions) *Client {
+	life, endLife := context.WithCancel(context.Background())
+	log := g.log.With("session", string(options.session))
+	inner := whatsmeow.NewClient(device, bridge(log, "client"))
+	inner.SynchronousAck = true
+	inner.EnableDecryptedEventBuffer = true
+	inner.UseRetryMessageStore = true
+	inner.AutoTrustIdentity = true
+	inner.DisableLoginAutoReconnect = true
+	inner.BackgroundEventCtx = life
+	inner.AutoReconnectHook = func(error) bool { return jitter(life, reconnectJitter) }
+	if http := g.endpoint.HTTPClient; http != nil {
+		inner.SetPreLoginHTTPClient(http)
+		inner.SetWebsocketHTTPClient(http)
+		inner.SetMediaHTTPClient(http)
+	}
+	present(inner, options.identity)
+	client := &Client{session: options.session, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
+		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals}
+	inner.AddEventHandlerWithSuccessStatus(client.handle)
+	return client
+}
+
+// reconnectJitter is the longest random wait that is added before each reconnect.
+const reconnectJitter = 3 * time.Second
+
+// jitter waits a random part of longest; false when the context ended meanwhile.
+func jitter(ctx context.Context, longest time.Duration) bool {
+	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // spreads load, guards no secret
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// connect dials. whatsmeow ties the connection to the context that it is given, so it gets the client's life; the caller's context only
+// ends the dialling.
+func (c *Client) connect(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, c.endLife)
+	err := c.whatsmeow.ConnectContext(c.life)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	c.Close()
+	if errors.Is(err, store.ErrDeviceDeleted) {
+		return fault.Wrap(err, fault.Relink, "device_unknown", "The device was logged out; link the phone again")
+	}
+	return fault.Wrap(describe("connect", c.session, err), fault.RetryLater, "connect_failed", "WhatsApp could not be reached; try again")
+}
+
+// Connected tells whether the session is logged in now.
+func (c *Client) Connected() bool { return c.whatsmeow.IsLoggedIn() && c.whatsmeow.IsConnected() }
+
+// Close ends the connection. No signal is handled after it returned, and it waits for one that is. It must not be called by a signal's handler.
+func (c *Client) Close() {
+	if c.closed.Swap(true) {
+		return
+	}
+	c.delivery.Lock()   // waits for the signal that is being handled
+	c.delivery.Unlock() //nolint:staticcheck // nothing to do inside: no later signal passes the flag
+	c.whatsmeow.Disconnect()
+	c.endLife()
+	c.restart.Wait()
+	c.whatsmeow.Disconnect() // a restart may have connected between the two
+}
+
+// Logout removes the device from the phone's list and deletes its keys.
+func (c *Client) Logout(ctx context.Context) error {
+	if err := c.whatsmeow.Logout(ctx); err != nil {
+		return fault.Wrap(describe("logout", c.session, err), fault.RetryLater, "logout_failed",
+			"WhatsApp did not confirm that the device was removed; try again, or remove it on the phone")
+	}
+	return nil
+}
+
+// deliver hands a signal on, in turn. It gives false when the client is closed: then nothing was handled, and WhatsApp must not be told that it was.
+func (c *Client) deliver(signals ...session.Signal) bool {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	for _, signal := range signals {
+		if c.closed.Load() {
+			return false
+		}
+		c.signals(signal)
+	}
+	return !c.closed.Load()
+}
+
+// handle receives whatsmeow's events. Its answer tells whether the event was handled, that is, whether WhatsApp may be told so. A panic
+// is caught here: whatsmeow would take it for success.
+func (c *Client) handle(event any) (handled bool) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			handled = false
+			c.log.Error("signal handler panicked", "panic", reason, "stack", string(debug.Stack()))
+		}
+	}()
+	switch event := event.(type) {
+	case *events.ManualLoginReconnect:
+		c.restartConnection()
+		return true
+	case *events.PairSuccess:
+		return c.deliverPaired(event.ID, event.LID)
+	case *events.Connected:
+		return c.deliver(session.Connected{})
+	case *events.QR:
+		if c.pairing != nil && c.pairing.Method == session.MethodCode {
+			c.requestCode()
+		}
+	case *events.Receipt:
+		c.countReceipt(event)
+	}
+	signal := translate(event)
+	if signal == nil {
+		return true
+	}
+	if ended, final := signal.(session.Ended); final && c.alreadyEnded(ended) {
+		return true
+	}
+	return c.deliver(signal)
+}
+
+// alreadyEnded keeps the first of several reports of one end.
+func (c *Client) alreadyEnded(session.Ended) bool {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	already := c.ended
+	c.ended = true
+	return already
+}
+
+// deliverPaired reports a pairing, and lets the restart that follows it go on.
+func (c *Client) deliverPaired(jid, lid types.JID) bool {
+	handled := c.deliver(session.Paired{Device: deviceOf(jid, lid)})
+	close(c.paired)
+	return handled
+}
+
+// acceptPairing asks the request's owner before a device comes to exist.
+func (c *Client) acceptPairing(jid types.JID, _, _ string) bool {
+	err := c.pairing.Accept(deviceOf(jid, types.EmptyJID))
+	if err != nil {
+		c.log.Info("pairing refused", "class", fault.Of(err).Label())
+	}
+	return err == nil
+}
+
+// restartAttempts bounds how often the connection is opened again after WhatsApp asked for a restart.
+const restartAttempts = 3
+
+// restartConnection opens the connection again, as error 515 asks for. It must not be done by the goroutine that delivers the event. After a
+// pairing it waits for the event of the pairing, which whatsmeow raises on a goroutine of its own: the order is what callers rely on.
+func (c *Client) restartConnection() {
+	c.restart.Go(func() {
+		if c.pairing != nil {
+			select {
+			case <-c.paired:
+			case <-c.life.Done():
+				return
+			}
+		}
+		if !c.deliver(session.Restarting{}) {
+			return
+		}
+		for attempt := range restartAttempts {
+			if attempt > 0 && !jitter(c.life, reconnectJitter) {
+				return
+			}
+			c.whatsmeow.Disconnect()
+			if c.life.Err() != nil {
+				return
+			}
+			err := c.whatsmeow.ConnectContext(c.life)
+			if err == nil || errors.Is(err, whatsmeow.ErrAlreadyConnected) {
+				return
+			}
+			c.log.Warn("reconnect after a restart failed", "error", err)
+		}
+		c.deliver(session.Ended{Reason: session.ReasonConnectionLost})
+	})
+}
+
+// requestCode asks for the 8 characters, once: WhatsApp gives them only after it has offered QR codes (peers.md W4). The display name
+// must look like a browser's.
+func (c *Client) requestCode() {
+	c.delivery.Lock()
+	first := !c.codeAsked
+	c.codeAsked = true
+	c.delivery.Unlock()
+	if !first {
+		return
+	}
+	c.restart.Go(func() {
+		code, err := c.whatsmeow.PairPhone(c.life, c.pairing.Phone, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
+		if err != nil {
+			c.log.Warn("pairing code refused", "class", fault.RetryLater.Label())
+			c.deliver(session.PairRefused{Reason: session.ReasonConnectFailure, Detail: "pairing code"})
+			return
+		}
+		c.deliver(session.PairingCode{Code: code})
+	})
+}
