@@ -1,0 +1,247 @@
+package linker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// attempt is one link at work. Only the goroutine of Handle touches it; signals come through a channel.
+type attempt struct {
+	linker  *Linker
+	job     events.LinkSession
+	log     *slog.Logger
+	user    string
+	began   time.Time
+	state   session.LinkState
+	signals chan session.Signal
+	nudges  chan struct{}
+	// done is closed when signals are no longer read.
+	done chan struct{}
+	// codes are those not shown yet; shown counts the others.
+	codes []string
+	shown int
+	// deadline is armed for the state, settled once the device is logged in.
+	deadline *time.Timer
+	settled  <-chan time.Time
+}
+
+func newAttempt(l *Linker, job events.LinkSession, current session.Session) *attempt {
+	deadline := time.NewTimer(time.Hour)
+	deadline.Stop()
+	return &attempt{
+		linker: l, job: job, user: current.UserID, state: current.Link.State, began: time.Now(), deadline: deadline,
+		log:     l.options.Log.With("session", string(job.SessionID), "link", job.LinkID),
+		signals: make(chan session.Signal, 16), nudges: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+}
+
+// errOver ends an attempt whose link has ended, or is no longer the session's link.
+var errOver = errors.New("the link has ended")
+
+// ended turns the end of a link into the end of its job.
+func ended(err error) error {
+	if errors.Is(err, errOver) {
+		return nil
+	}
+	return err
+}
+
+// closeTimeout bounds what has to be written when an attempt ends.
+const closeTimeout = 5 * time.Second
+
+// run waits for the turn, takes the lease, pairs, and drives the link to its end.
+func (a *attempt) run(ctx context.Context) error {
+	stopWatching, err := a.linker.options.Watcher.Watch(ctx, "events.session."+string(a.job.SessionID)+".>", func(string, []byte) { a.nudge() })
+	if err != nil {
+		return fmt.Errorf("watch session: %w", err)
+	}
+	defer stopWatching()
+	if err := a.awaitTurn(ctx); err != nil {
+		return a.giveUp(ctx, err)
+	}
+	lease, err := a.linker.options.Leases.Claim(ctx, a.job.SessionID)
+	if err != nil {
+		return fmt.Errorf("claim session: %w", err)
+	}
+	err = a.pair(ctx, lease)
+	a.release(ctx, lease)
+	if err == nil {
+		return ended(a.finish(ctx))
+	}
+	return a.giveUp(ctx, err)
+}
+
+func (a *attempt) nudge() {
+	select {
+	case a.nudges <- struct{}{}:
+	default:
+	}
+}
+
+// awaitTurn waits a random time, so that links have no rhythm.
+func (a *attempt) awaitTurn(ctx context.Context) error {
+	longest := a.linker.options.Timing.Jitter
+	if longest <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(longest/3 + rand.N(longest-longest/3)) //nolint:gosec // a rhythm, not a secret
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return nil
+		case <-a.nudges:
+			if err := a.stillWanted(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// pair holds the connection until the device is logged in and settled; nil means that it is.
+func (a *attempt) pair(ctx context.Context, lease Lease) error {
+	if err := a.step(ctx, session.LinkEvent{Kind: session.EventStart, For: a.linker.options.Timing.Connect}); err != nil {
+		return err
+	}
+	a.log.Info("link started")
+	pairing, err := a.linker.options.Phones.Pair(ctx, session.PairRequest{
+		Session: a.job.SessionID, Identity: session.IdentityFor(a.user), Method: a.job.Method, Phone: a.job.Phone,
+		Accept:  func(device session.Device) error { return a.accept(ctx, device) },
+		Signals: a.receive,
+	})
+	if err != nil {
+		return fmt.Errorf("open connection: %w", err)
+	}
+	defer a.clearPrompt(ctx)
+	defer func() {
+		close(a.done) // lets go of a signal that nobody will read: Close waits for its handler
+		pairing.Close()
+	}()
+	for {
+		err := a.wait(ctx, lease)
+		if errors.Is(err, errSettled) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// receive hands a signal to the attempt's goroutine. After the attempt ended nobody reads any more.
+func (a *attempt) receive(signal session.Signal) {
+	select {
+	case a.signals <- signal:
+	case <-a.done:
+	}
+}
+
+// errSettled: the device is logged in and has had its time to settle.
+var errSettled = errors.New("settled")
+
+// wait handles the next thing that happens.
+func (a *attempt) wait(ctx context.Context, lease Lease) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-lease.Done():
+		return fault.New(fault.RetryLater, "lease_lost", "Another worker took the session over; the link begins anew")
+	case signal := <-a.signals:
+		return a.signal(ctx, signal)
+	case <-a.deadline.C:
+		return a.timeUp(ctx)
+	case <-a.settled:
+		return errSettled
+	case <-a.nudges:
+		return a.stillWanted(ctx)
+	}
+}
+
+// accept refuses a phone whose number is linked to another session. WhatsApp's client asks it on a goroutine of its own.
+func (a *attempt) accept(ctx context.Context, device session.Device) error {
+	taken, err := a.linker.holderOf(ctx, device.Phone, a.job.SessionID)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return fault.New(fault.Conflict, "number_already_linked", "This number is linked to another session; unlink it there first")
+	}
+	return nil
+}
+
+// stillWanted looks whether the link was cancelled or replaced.
+func (a *attempt) stillWanted(ctx context.Context) error {
+	current, err := a.linker.options.Sessions.Get(ctx, a.job.SessionID)
+	if err != nil {
+		return fmt.Errorf("read session: %w", err)
+	}
+	if current.Link.ID != a.job.LinkID || current.Link.State.Ended() {
+		a.count(current.Link)
+		return errOver
+	}
+	return nil
+}
+
+func (a *attempt) clearPrompt(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := a.linker.options.Prompts.Clear(ctx, a.job.SessionID); err != nil {
+		a.log.Warn("prompt could not be cleared and will expire", "error", err)
+	}
+}
+
+func (a *attempt) release(ctx context.Context, lease Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := lease.Release(ctx); err != nil {
+		a.log.Warn("lease could not be given back and will expire", "error", err)
+	}
+}
+
+// finish says that the link is ready. The connection is closed and the lease given back by now: a host may take the session at once.
+func (a *attempt) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return a.step(ctx, session.LinkEvent{Kind: session.EventReady})
+}
+
+// finishInterrupted ends a link whose phone had accepted when its worker died: the device is saved, and its host will log it in.
+func (a *attempt) finishInterrupted(ctx context.Context, current session.Session) error {
+	if current.Device.IsZero() {
+		return ended(a.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: session.ReasonInternal}))
+	}
+	return ended(a.finish(ctx))
+}
+
+// giveUp decides what an interruption means. Before the phone accepted, a stopping worker puts the link back into the queue; what
+// may pass by itself brings the job again; anything else ends the link.
+func (a *attempt) giveUp(ctx context.Context, cause error) error {
+	if errors.Is(cause, errOver) {
+		return nil
+	}
+	stopping := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	paired := a.state == session.LinkPaired || a.state == session.LinkRestarting
+	if paired && stopping {
+		return cause // the next worker finishes it
+	}
+	if stopping || fault.Of(cause).Redelivered() {
+		if err := a.step(ctx, session.LinkEvent{Kind: session.EventHandBack, Reason: session.ReasonQueued}); err != nil {
+			return ended(err)
+		}
+		return cause
+	}
+	a.log.Warn("link failed", "error", cause)
+	return ended(a.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: session.ReasonInternal}))
+}

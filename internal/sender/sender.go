@@ -1,0 +1,76 @@
+// Package sender is the verb that sends: it hosts the live WhatsApp connections and runs campaigns over them.
+//
+// Nouns: Host (keeps linked sessions connected, one lease each, and answers the requests to send through them), Runner (runs one slice of a
+// campaign), Projector (writes receipts into deliveries), Sweeper (puts back to work what a crash or a limit left behind), stages (stages.go:
+// the steps of one message, in the order of the specification).
+//
+// A runner and the host of its session may be in different processes: between them is the one request of the system, "send this message
+// through session S", which the holder of S answers. The runner decides what is sent and writes down what came of it; the host decides
+// when, and is the only one that touches WhatsApp.
+//
+// Caller: internal/app. Everything outside reaches this package through the ports below. It must never send a message whose delivery is not
+// written down first, nor twice under different ids.
+package sender
+
+import (
+	"context"
+	"time"
+
+	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// Connection is one live WhatsApp connection.
+type Connection interface {
+	// Send sends one message and gives the time at which the server accepted it; its errors are classed.
+	Send(ctx context.Context, message session.Outgoing) (time.Time, error)
+	// Logout removes the device from the phone's list and deletes its keys.
+	Logout(ctx context.Context) error
+	// Close ends the connection; no signal is handled after it returned.
+	Close()
+}
+
+// WhatsApp opens connections of linked devices.
+type WhatsApp interface {
+	Open(ctx context.Context, request session.OpenRequest) (Connection, error)
+	// Forget deletes the keys of a device; one that is unknown is no error.
+	Forget(ctx context.Context, device session.Device) error
+}
+
+// Lease is the right to hold a session's connection.
+type Lease interface {
+	// Done is closed when the lease is not held any more.
+	Done() <-chan struct{}
+	// Held answers from memory.
+	Held() bool
+	Release(ctx context.Context) error
+}
+
+// Leases gives leases; a session that another worker holds is fault.RetryLater.
+type Leases interface {
+	Claim(ctx context.Context, id session.ID) (Lease, error)
+}
+
+// Queue publishes commands and facts; both calls return when the queue has stored the message.
+type Queue interface {
+	SendCommand(ctx context.Context, command events.Command) error
+	PublishFact(ctx context.Context, fact events.Fact) error
+	// Waiting tells whether a command with this subject is in the queue or in a worker's hands.
+	Waiting(ctx context.Context, subject string) (bool, error)
+}
+
+// Watcher tells of facts as they are published. It is a nudge that may be lost: who is nudged reads the store.
+type Watcher interface {
+	Watch(ctx context.Context, filter string, changed func(subject string, data []byte)) (stop func(), err error)
+}
+
+// Sends carries the request to send a message to the holder of a session.
+type Sends interface {
+	// RequestSend asks the holder. Nobody there is fault.RetryLater; no answer in time is fault.UnknownOutcome.
+	RequestSend(ctx context.Context, request events.SendRequest) (events.SendReply, error)
+}
+
+// SendServer receives the requests for a session, one at a time, in order.
+type SendServer interface {
+	ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error)
+}
