@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Session is a WhatsApp companion device, linked for one user.
+type Session struct {
+	ID       string    `json:"id"`
+	UserID   string    `json:"user_id"`
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	Reason   string    `json:"reason"`
+	Until    time.Time `json:"until"`
+	Phone    string    `json:"phone"`
+	Link     *Link     `json:"link"`
+	LinkedAt time.Time `json:"linked_at"`
+}
+
+// Link is the work of pairing a session with a phone.
+type Link struct {
+	ID       string    `json:"id"`
+	Method   string    `json:"method"`
+	State    string    `json:"state"`
+	Reason   string    `json:"reason"`
+	Deadline time.Time `json:"deadline"`
+	Prompt   *Prompt   `json:"prompt"`
+}
+
+// Prompt is what a person has to scan or type now. It is a secret.
+type Prompt struct {
+	QR       string    `json:"qr"`
+	Code     string    `json:"code"`
+	Index    int       `json:"index"`
+	Deadline time.Time `json:"deadline"`
+}
+
+// Ended tells whether nothing more will happen to the link.
+func (l Link) Ended() bool {
+	switch l.State {
+	case "ready", "expired", "duplicate", "refused", "cancelled", "failed":
+		return true
+	}
+	return false
+}
+
+// CreateSession makes a session for a user.
+func (c *Client) CreateSession(ctx context.Context, userID, name string) (Session, error) {
+	var created Session
+	err := c.call(ctx, http.MethodPost, "/v1/sessions", map[string]string{"user_id": userID, "name": name}, &created)
+	return created, err
+}
+
+// Session gives one session.
+func (c *Client) Session(ctx context.Context, id string) (Session, error) {
+	var found Session
+	err := c.call(ctx, http.MethodGet, sessionPath(id), nil, &found)
+	return found, err
+}
+
+// Sessions gives a page of sessions and the cursor of the next one.
+func (c *Client) Sessions(ctx context.Context, after string) ([]Session, string, error) {
+	var list page[Session]
+	err := c.call(ctx, http.MethodGet, "/v1/sessions?"+url.Values{"after": {after}}.Encode(), nil, &list)
+	return list.Items, list.Next, err
+}
+
+// DeleteSession unlinks and removes a session.
+func (c *Client) DeleteSession(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, sessionPath(id), nil, nil)
+}
+
+// StartLink asks for a link; one in progress is given as it is.
+func (c *Client) StartLink(ctx context.Context, id, method, phone string) (Link, error) {
+	var link Link
+	err := c.call(ctx, http.MethodPost, sessionPath(id)+"/link", map[string]string{"method": method, "phone": phone}, &link)
+	return link, err
+}
+
+// Link gives the state of a session's link and what is to be scanned or typed.
+func (c *Client) Link(ctx context.Context, id string) (Link, error) {
+	var link Link
+	err := c.call(ctx, http.MethodGet, sessionPath(id)+"/link", nil, &link)
+	return link, err
+}
+
+// CancelLink ends a session's link.
+func (c *Client) CancelLink(ctx context.Context, id string) (Link, error) {
+	var link Link
+	err := c.call(ctx, http.MethodDelete, sessionPath(id)+"/link", nil, &link)
+	return link, err
+}
+
+// QRImage gives the present QR as a PNG.
+func (c *Client) QRImage(ctx context.Context, id string) ([]byte, error) {
+	var image []byte
+	err := c.call(ctx, http.MethodGet, sessionPath(id)+"/link/qr.png", nil, &image)
+	return image, err
+}
+
+func sessionPath(id string) string { return "/v1/sessions/" + url.PathEscape(id) }

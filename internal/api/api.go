@@ -1,0 +1,102 @@
+// Package api is HTTP in: it decodes and validates a request, writes what must survive to the store, publishes the command that asks
+// a worker to act, and answers. It never acts itself: no WhatsApp, no queue, no database is known here, only the ports below.
+//
+// Nouns: API (the handler and its ports), Problem (an error as an RFC 9457 document, made from fault.Error by one function). routes.go
+// lists every route; one file per resource holds its handlers and the views that it answers with.
+//
+// The order in every write is: store first, then the command or the fact. A crash between the two leaves a record that says what is to be
+// done; the same request again, or the workers' sweep, publishes the command then. A command's message id derives from what it asks, so
+// that publishing it twice is harmless.
+//
+// Caller: internal/app. It must never hold state of its own: any number of API processes answer the same.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dannsalud/broadcaster/internal/campaign"
+	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// Queue publishes commands and facts; both calls return when the queue has stored the message.
+type Queue interface {
+	SendCommand(ctx context.Context, command events.Command) error
+	PublishFact(ctx context.Context, fact events.Fact) error
+}
+
+// Prompts shows what a person has to scan or type for a link in progress. found is false when there is nothing to show.
+type Prompts interface {
+	Get(ctx context.Context, id session.ID) (prompt session.Prompt, found bool, err error)
+}
+
+// Check is one named part that the process needs to serve: the broker, the database. Probe returns why it does not.
+type Check struct {
+	Name  string
+	Probe func(ctx context.Context) error
+}
+
+// DefaultMaxUploadBytes bounds an audience file when Options does not: about a million rows of a phone number and three short columns.
+const DefaultMaxUploadBytes = 64 << 20
+
+// Options are the parts that an API needs. Those without a stated default are required.
+type Options struct {
+	Sessions   session.Store
+	Campaigns  campaign.Store
+	Deliveries campaign.Deliveries
+	Queue      Queue
+	Prompts    Prompts
+	// Checks are asked by /readyz, in order.
+	Checks []Check
+	// Metrics answers /metrics; nil: no such route.
+	Metrics http.Handler
+	// Registerer takes the API's own metrics; nil: they are not exposed.
+	Registerer prometheus.Registerer
+	Log        *slog.Logger
+	// MaxUploadBytes bounds the body of an audience upload; zero: DefaultMaxUploadBytes.
+	MaxUploadBytes int64
+	// DefaultRegion is the ISO country of phone numbers written without a country code; empty: "AR".
+	DefaultRegion string
+	// Version is shown in the OpenAPI document; empty: "dev".
+	Version string
+}
+
+// API answers HTTP requests. Its methods may be called at the same time.
+type API struct {
+	options Options
+	metrics *metrics
+	now     func() time.Time
+}
+
+// New checks the options and makes an API; it starts nothing.
+func New(options Options) (*API, error) {
+	switch {
+	case options.Sessions == nil, options.Campaigns == nil, options.Deliveries == nil:
+		return nil, errors.New("api: Sessions, Campaigns and Deliveries are required")
+	case options.Queue == nil, options.Prompts == nil:
+		return nil, errors.New("api: Queue and Prompts are required")
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	if options.MaxUploadBytes == 0 {
+		options.MaxUploadBytes = DefaultMaxUploadBytes
+	}
+	if options.DefaultRegion == "" {
+		options.DefaultRegion = "AR"
+	}
+	if options.Version == "" {
+		options.Version = "dev"
+	}
+	metrics, err := newMetrics(options.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &API{options: options, metrics: metrics, now: time.Now}, nil
+}

@@ -1,0 +1,251 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/png"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/boombuler/barcode"
+	"github.com/boombuler/barcode/qr"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// LinkView is a link as the API shows it.
+type LinkView struct {
+	ID       string            `json:"id" doc:"Names this attempt."`
+	Method   session.Method    `json:"method" enum:"qr,code"`
+	State    session.LinkState `json:"state" enum:"queued,cooling_down,connecting,qr,code,passkey_required,passkey_confirm,paired,restarting,ready,expired,duplicate,refused,cancelled,failed"`
+	Reason   session.Reason    `json:"reason,omitempty" doc:"A stable code for why it is in this state."`
+	Deadline *time.Time        `json:"deadline,omitempty" doc:"When this state ends by itself."`
+	QueuedAt time.Time         `json:"queued_at"`
+	EndedAt  *time.Time        `json:"ended_at,omitempty"`
+	Prompt   *PromptView       `json:"prompt,omitempty" doc:"What the person has to scan or type now."`
+}
+
+// PromptView is what a person has to scan or type. It is a secret: whoever scans it owns the link.
+type PromptView struct {
+	QR       string    `json:"qr,omitempty" doc:"The text of the QR code; also served as link/qr.svg and link/qr.png."`
+	Code     string    `json:"code,omitempty" doc:"The 8 characters to type on the phone."`
+	Index    int       `json:"index,omitempty" doc:"Counts the QR codes of this attempt, from 1."`
+	Deadline time.Time `json:"deadline" doc:"When it is replaced or expires."`
+}
+
+func viewLink(s session.Session) LinkView {
+	return LinkView{
+		ID: s.Link.ID, Method: s.Link.Method, State: s.Link.State, Reason: s.Link.Reason,
+		Deadline: optionalTime(s.Link.Deadline), QueuedAt: s.Link.QueuedAt, EndedAt: optionalTime(s.Link.EndedAt),
+	}
+}
+
+type startLinkInput struct {
+	SessionInput
+	Body struct {
+		Method session.Method `json:"method,omitempty" enum:"qr,code" default:"qr" doc:"How the phone is asked: a QR code to scan, or 8 characters to type."`
+		Phone  string         `json:"phone,omitempty" maxLength:"20" doc:"The phone's own number in international form; only for the method code."`
+	}
+}
+
+type linkOutput struct {
+	Status int
+	Body   LinkView
+}
+
+// startLink asks for a link. A link in progress is answered as it is, and its command published once more under the same id: that is
+// what makes a crash between the store and the queue harmless.
+func (a *API) startLink(ctx context.Context, input *startLinkInput) (*linkOutput, error) {
+	now := a.now().UTC()
+	created := false
+	stored, err := session.Modify(ctx, a.options.Sessions, input.ID, func(s *session.Session) error {
+		changed, fresh, err := session.RequestLink(*s, session.LinkRequest{
+			ID: uuid.Must(uuid.NewV7()).String(), Method: input.Body.Method, Phone: input.Body.Phone, At: now,
+		})
+		if err != nil {
+			return err
+		}
+		created = fresh
+		if !fresh {
+			return session.ErrUnchanged
+		}
+		*s = changed
+		return nil
+	})
+	if err != nil {
+		return nil, a.problem(ctx, "start link", err)
+	}
+	if err := a.publishLink(ctx, stored, created); err != nil {
+		return nil, a.problem(ctx, "queue link", err)
+	}
+	output := &linkOutput{Status: http.StatusOK, Body: viewLink(stored)}
+	if created {
+		output.Status = http.StatusAccepted
+	}
+	return output, nil
+}
+
+func (a *API) publishLink(ctx context.Context, s session.Session, created bool) error {
+	if s.Link.State == session.LinkQueued {
+		err := a.options.Queue.SendCommand(ctx, events.LinkSession{Version: events.LinkSessionVersion, SessionID: s.ID, LinkID: s.Link.ID,
+			Method: s.Link.Method, Phone: s.Link.Phone, RequestedAt: s.Link.QueuedAt})
+		if err != nil {
+			return err
+		}
+	}
+	if !created {
+		return nil
+	}
+	return a.options.Queue.PublishFact(ctx, a.linkFact(s))
+}
+
+func (a *API) linkFact(s session.Session) events.LinkChanged {
+	return events.LinkChanged{Version: events.FactVersion, SessionID: s.ID, UserID: s.UserID, LinkID: s.Link.ID, State: s.Link.State,
+		Reason: s.Link.Reason, QRIndex: s.Link.QRIndex, Deadline: s.Link.Deadline, At: a.now().UTC()}
+}
+
+func (a *API) getLink(ctx context.Context, input *SessionInput) (*linkOutput, error) {
+	found, prompt, err := a.linkAndPrompt(ctx, input.ID)
+	if err != nil {
+		return nil, a.problem(ctx, "get link", err)
+	}
+	view := viewLink(found)
+	if prompt != nil {
+		view.Prompt = &PromptView{QR: prompt.QR, Code: prompt.Code, Index: prompt.Index, Deadline: prompt.Deadline.UTC()}
+	}
+	return &linkOutput{Status: http.StatusOK, Body: view}, nil
+}
+
+// linkAndPrompt gives a session that was asked to link, and what is to be scanned or typed now; nil when there is nothing. A prompt of an
+// earlier attempt, or one whose link went on meanwhile, is not shown: scanning it could do nothing.
+func (a *API) linkAndPrompt(ctx context.Context, id session.ID) (session.Session, *session.Prompt, error) {
+	found, err := a.options.Sessions.Get(ctx, id)
+	if err != nil {
+		return session.Session{}, nil, err
+	}
+	if found.Link.State == session.LinkNone {
+		return found, nil, fault.New(fault.NotFound, "no_link", "This session was never asked to link; start a link first")
+	}
+	if found.Link.State != session.LinkQR && found.Link.State != session.LinkCode {
+		return found, nil, nil
+	}
+	prompt, there, err := a.options.Prompts.Get(ctx, id)
+	if err != nil {
+		return found, nil, fmt.Errorf("read the prompt of session %s: %w", id, err)
+	}
+	if !there || prompt.LinkID != found.Link.ID || a.now().After(prompt.Deadline) {
+		return found, nil, nil
+	}
+	return found, &prompt, nil
+}
+
+// cancelLink ends a link in whatever state it is; a link that has ended already stays as it ended.
+func (a *API) cancelLink(ctx context.Context, input *SessionInput) (*linkOutput, error) {
+	now := a.now().UTC()
+	changed := false
+	stored, err := session.Modify(ctx, a.options.Sessions, input.ID, func(s *session.Session) error {
+		if s.Link.State == session.LinkNone {
+			return fault.New(fault.NotFound, "no_link", "This session was never asked to link; there is nothing to cancel")
+		}
+		cancelled, err := session.CancelLink(*s, now)
+		if err != nil {
+			return err
+		}
+		changed = cancelled.Link.State != s.Link.State
+		if !changed {
+			return session.ErrUnchanged
+		}
+		*s = cancelled
+		return nil
+	})
+	if err != nil {
+		return nil, a.problem(ctx, "cancel link", err)
+	}
+	if changed {
+		if err := a.options.Queue.PublishFact(ctx, a.linkFact(stored)); err != nil {
+			return nil, a.problem(ctx, "publish that a link is cancelled", err)
+		}
+	}
+	return &linkOutput{Status: http.StatusOK, Body: viewLink(stored)}, nil
+}
+
+type qrOutput struct {
+	ContentType  string `header:"Content-Type"`
+	CacheControl string `header:"Cache-Control"`
+	Body         []byte
+}
+
+// qrImageSize is the side of a PNG in pixels: large enough for a phone's camera at arm's length.
+const qrImageSize = 512
+
+func (a *API) getQRPNG(ctx context.Context, input *SessionInput) (*qrOutput, error) {
+	return a.qrImage(ctx, input.ID, "image/png", func(code barcode.Barcode) ([]byte, error) {
+		scaled, err := barcode.Scale(withQuietZone(code), qrImageSize, qrImageSize)
+		if err != nil {
+			return nil, fmt.Errorf("scale QR: %w", err)
+		}
+		var buffer bytes.Buffer
+		if err := png.Encode(&buffer, scaled); err != nil {
+			return nil, fmt.Errorf("encode QR as PNG: %w", err)
+		}
+		return buffer.Bytes(), nil
+	})
+}
+
+func (a *API) getQRSVG(ctx context.Context, input *SessionInput) (*qrOutput, error) {
+	return a.qrImage(ctx, input.ID, "image/svg+xml", func(code barcode.Barcode) ([]byte, error) {
+		return []byte(qrSVG(code)), nil
+	})
+}
+
+func (a *API) qrImage(ctx context.Context, id session.ID, contentType string, draw func(barcode.Barcode) ([]byte, error)) (*qrOutput, error) {
+	_, prompt, err := a.linkAndPrompt(ctx, id)
+	if err == nil && (prompt == nil || prompt.QR == "") {
+		err = fault.New(fault.NotFound, "no_qr", "There is no QR to scan at the moment; read the link's state")
+	}
+	if err != nil {
+		return nil, a.problem(ctx, "get QR", err)
+	}
+	code, err := qr.Encode(prompt.QR, qr.M, qr.Unicode)
+	if err != nil {
+		return nil, a.problem(ctx, "draw QR", errors.New("the QR text cannot be drawn")) // the cause could hold the secret text
+	}
+	image, err := draw(code)
+	if err != nil {
+		return nil, a.problem(ctx, "draw QR", err)
+	}
+	return &qrOutput{ContentType: contentType, CacheControl: "no-store", Body: image}, nil
+}
+
+// qrSVG draws a code as one path of unit squares, with the quiet zone of four modules that ISO/IEC 18004 asks for.
+func qrSVG(code barcode.Barcode) string {
+	const quiet = quietZone
+	bounds := code.Bounds()
+	side := bounds.Dx() + 2*quiet
+	var path strings.Builder
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			if dark(code, x, y) {
+				fmt.Fprintf(&path, "M%d %dh1v1h-1z", x-bounds.Min.X+quiet, y-bounds.Min.Y+quiet)
+			}
+		}
+	}
+	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ` + strconv.Itoa(side) + " " + strconv.Itoa(side) +
+		`" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h` + strconv.Itoa(side) + "v" + strconv.Itoa(side) + "H0z" +
+		`"/><path d="` + path.String() + `"/></svg>`
+}
+
+func dark(code barcode.Barcode, x, y int) bool {
+	red, _, _, _ := code.At(x, y).RGBA()
+	return red == 0
+}
+
+var _ huma.ContentTypeFilter = (*Problem)(nil)

@@ -1,0 +1,75 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/swaggest/swgui/v5emb"
+)
+
+const description = `Links people's WhatsApp accounts and sends campaigns from them.
+
+A request that starts work answers as soon as the work is stored and queued; the resource's state then tells how far it is. Every error
+is a problem document (RFC 9457) with a class and a stable code.`
+
+// Handler gives the API as one http.Handler. This function lists every route.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("Broadcaster", a.options.Version)
+	config.Info.Description = description
+	config.DocsPath = ""     // huma's own page loads its code from another host
+	config.CreateHooks = nil // no $schema links in the answers
+	doors := humago.New(mux, config)
+
+	huma.Register(doors, operation(http.MethodPost, "/v1/sessions", "create-session", "Create a session", http.StatusCreated), a.createSession)
+	huma.Register(doors, operation(http.MethodGet, "/v1/sessions", "list-sessions", "List sessions", http.StatusOK), a.listSessions)
+	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}", "get-session", "Get a session", http.StatusOK), a.getSession)
+	huma.Register(doors, operation(http.MethodDelete, "/v1/sessions/{id}", "delete-session", "Unlink and delete a session", http.StatusAccepted), a.deleteSession)
+
+	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/link", "start-link", "Link a phone", http.StatusAccepted), a.startLink)
+	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}/link", "get-link", "Get the state of a link and what to scan", http.StatusOK), a.getLink)
+	huma.Register(doors, operation(http.MethodDelete, "/v1/sessions/{id}/link", "cancel-link", "Cancel a link", http.StatusOK), a.cancelLink)
+	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.png", "get-link-qr-png", "Get the present QR as PNG", "image/png"), a.getQRPNG)
+	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.svg", "get-link-qr-svg", "Get the present QR as SVG", "image/svg+xml"), a.getQRSVG)
+
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns", "create-campaign", "Create a campaign from a list of recipients", http.StatusAccepted), a.createCampaign)
+	huma.Register(doors, a.upload("/v1/campaigns/upload", "upload-campaign", "Create a campaign from a CSV file"), a.uploadCampaign)
+	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns", "list-campaigns", "List campaigns, newest first", http.StatusOK), a.listCampaigns)
+	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}", "get-campaign", "Get a campaign with its progress", http.StatusOK), a.getCampaign)
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/pause", "pause-campaign", "Pause before the next message", http.StatusOK), a.pauseCampaign)
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/resume", "resume-campaign", "Go on with a paused campaign", http.StatusAccepted), a.resumeCampaign)
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/cancel", "cancel-campaign", "Stop for good before the next message", http.StatusOK), a.cancelCampaign)
+	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}/deliveries", "list-deliveries", "List what happened to each recipient", http.StatusOK), a.listDeliveries)
+	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}/rejections", "list-rejections", "List the refused rows of the audience", http.StatusOK), a.listRejections)
+
+	mux.HandleFunc("GET /healthz", a.healthz)
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
+	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
+	if a.options.Metrics != nil {
+		mux.Handle("GET /metrics", a.options.Metrics)
+	}
+	return a.measured(mux)
+}
+
+// maxBodyBytes bounds a JSON body; a campaign with 10 000 recipients and a few fields each stays below it.
+const maxBodyBytes = 8 << 20
+
+func operation(method, path, id, summary string, status int) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status,
+		MaxBodyBytes: maxBodyBytes,
+		Errors:       []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusInternalServerError},
+	}
+}
+
+func picture(path, id, summary, contentType string) huma.Operation {
+	described := operation(http.MethodGet, path, id, summary, http.StatusOK)
+	described.Responses = map[string]*huma.Response{
+		"200": {Description: "The image", Content: map[string]*huma.MediaType{
+			contentType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}},
+	}
+	return described
+}
