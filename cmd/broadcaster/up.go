@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dannsalud/broadcaster/internal/app"
+	"github.com/dannsalud/broadcaster/internal/ops"
+	"github.com/dannsalud/broadcaster/internal/pace"
+	"github.com/dannsalud/broadcaster/internal/wa"
+	"github.com/dannsalud/broadcaster/wasim"
+)
+
+type upFlags struct {
+	data, listen           string
+	simulate               bool
+	simulator, simulatorID string
+	pace, logFormat        string
+}
+
+func newUp() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "up",
+		Short: "Run everything in this process, on an embedded broker and database",
+		Args:  cobra.NoArgs,
+	}
+	given := upFlags{}
+	flags := command.Flags()
+	flags.StringVar(&given.data, "data", "./data", "folder of everything that must survive")
+	flags.StringVar(&given.listen, "listen", defaultListen, "address of the API")
+	flags.BoolVar(&given.simulate, "simulate", false, "use a simulated WhatsApp, kept in the data folder; its phones scan every QR by themselves")
+	flags.StringVar(&given.simulator, "simulator", "", "use the simulated WhatsApp of another process at this loopback address")
+	flags.StringVar(&given.simulatorID, "simulator-key", "", "public root key of that simulator, as hex")
+	flags.StringVar(&given.pace, "pace", "human", `gap between two messages of a session: "human", or "off" with a simulator`)
+	flags.StringVar(&given.logFormat, "log", "", `format of the log: "text" or "json"; text on a terminal`)
+	command.MarkFlagsMutuallyExclusive("simulate", "simulator")
+	command.MarkFlagsRequiredTogether("simulator", "simulator-key")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		return up(command.Context(), given, command.OutOrStdout(), command.ErrOrStderr())
+	}
+	return command
+}
+
+func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
+	log, err := upLog(given.logFormat, errOut)
+	if err != nil {
+		return err
+	}
+	options := app.Options{DataDir: given.data, Listen: given.listen, Log: log, QuickLinks: given.simulated()}
+	if options.Pace, err = given.pacing(); err != nil {
+		return err
+	}
+	var simulator *app.Simulator
+	switch {
+	case given.simulator != "":
+		options.WhatsApp, err = remoteSimulator(given.simulator, given.simulatorID)
+	case given.simulate:
+		if simulator, err = app.NewSimulator(log); err == nil {
+			options.WhatsApp, options.SeeQR = simulator.Endpoint(), simulator.SeeQR
+		}
+	}
+	if err != nil {
+		return err
+	}
+	product, err := app.New(options)
+	if err != nil {
+		return err
+	}
+	return runUp(ctx, product, simulator, out)
+}
+
+// runUp runs the product, and the simulator beside it when there is one; it says where the API is as soon as it answers.
+func runUp(ctx context.Context, product *app.App, simulator *app.Simulator, out io.Writer) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if simulator != nil {
+		group.Go(func() error { return simulator.Run(ctx) })
+	}
+	group.Go(func() error { return product.Run(ctx) })
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-product.Ready():
+			_, _ = fmt.Fprintf(out, "Broadcaster is at %s (documentation: %s/docs)\n", product.URL(), product.URL())
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func (f upFlags) simulated() bool { return f.simulate || f.simulator != "" }
+
+// pacing gives the gaps. Sending without them is only for a simulator: a real number would be blocked within minutes.
+func (f upFlags) pacing() (pace.Options, error) {
+	switch f.pace {
+	case "human":
+		return pace.Human(), nil
+	case "off":
+		if !f.simulated() {
+			return pace.Options{}, errors.New("--pace off needs --simulate or --simulator: WhatsApp blocks numbers that send without gaps")
+		}
+		return pace.Options{}, nil
+	}
+	return pace.Options{}, fmt.Errorf("--pace must be human or off, not %q", f.pace)
+}
+
+func remoteSimulator(address, key string) (wa.Endpoint, error) {
+	root, err := hex.DecodeString(key)
+	if err != nil || len(root) != 32 {
+		return wa.Endpoint{}, errors.New("--simulator-key must be 64 hex digits, as the simulator prints them")
+	}
+	return wa.Endpoint{HTTPClient: wasim.DialClient(address), RootKey: [32]byte(root)}, nil
+}
+
+func upLog(format string, out io.Writer) (*slog.Logger, error) {
+	switch format {
+	case "":
+		format = "json"
+		if isTerminal(out) {
+			format = "text"
+		}
+	case "text", "json":
+	default:
+		return nil, fmt.Errorf("--log must be text or json, not %q", format)
+	}
+	return ops.NewLogger(ops.LogOptions{Writer: out, Format: ops.Format(format)}), nil
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dannsalud/broadcaster/internal/bus"
+	"github.com/dannsalud/broadcaster/internal/lease"
+	"github.com/dannsalud/broadcaster/internal/linker"
+	"github.com/dannsalud/broadcaster/internal/sender"
+	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/wa"
+)
+
+// The adapters below make a door fit the interface that a verb declares. They translate types and sentinels, and do nothing else.
+
+// leaseBucket is the bucket of leases as the keeper wants it.
+type leaseBucket struct{ bucket *bus.Bucket }
+
+// Create implements lease.Bucket.
+func (b leaseBucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	revision, err := b.bucket.Create(ctx, key, value)
+	return revision, leaseError(err)
+}
+
+// Update implements lease.Bucket.
+func (b leaseBucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	revision, err := b.bucket.Update(ctx, key, value, revision)
+	return revision, leaseError(err)
+}
+
+// Get implements lease.Bucket.
+func (b leaseBucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	value, revision, err := b.bucket.Get(ctx, key)
+	return value, revision, leaseError(err)
+}
+
+// Delete implements lease.Bucket.
+func (b leaseBucket) Delete(ctx context.Context, key string, revision uint64) error {
+	return leaseError(b.bucket.Delete(ctx, key, revision))
+}
+
+// Watch implements lease.Bucket.
+func (b leaseBucket) Watch(ctx context.Context, freed func(key string)) error {
+	return b.bucket.Watch(ctx, "", func(change bus.Change) {
+		if change.Gone {
+			freed(change.Key)
+		}
+	})
+}
+
+func leaseError(err error) error {
+	for from, to := range map[error]error{
+		bus.ErrExists: lease.ErrKeyExists, bus.ErrMissing: lease.ErrKeyNotFound, bus.ErrRevision: lease.ErrRevision,
+	} {
+		if errors.Is(err, from) {
+			return fmt.Errorf("%w: %w", to, err)
+		}
+	}
+	return err
+}
+
+type linkerLeases struct{ keeper *lease.Keeper }
+
+// Claim implements linker.Leases.
+func (l linkerLeases) Claim(ctx context.Context, id session.ID) (linker.Lease, error) {
+	claimed, err := l.keeper.Claim(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+type senderLeases struct{ keeper *lease.Keeper }
+
+// Claim implements sender.Leases.
+func (l senderLeases) Claim(ctx context.Context, id session.ID) (sender.Lease, error) {
+	claimed, err := l.keeper.Claim(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+type phones struct{ gateway *wa.Gateway }
+
+// Pair implements linker.Phones.
+func (p phones) Pair(ctx context.Context, request session.PairRequest) (linker.Pairing, error) {
+	client, err := p.gateway.Pair(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+type whatsApp struct{ gateway *wa.Gateway }
+
+// Open implements sender.WhatsApp.
+func (w whatsApp) Open(ctx context.Context, request session.OpenRequest) (sender.Connection, error) {
+	client, err := w.gateway.Open(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+// Forget implements sender.WhatsApp.
+func (w whatsApp) Forget(ctx context.Context, device session.Device) error {
+	return w.gateway.Forget(ctx, device)
+}
+
+// observedPrompts shows prompts and tells an observer of each QR: how a simulated phone gets to scan it.
+type observedPrompts struct {
+	*bus.Prompts
+	seen func(qr string)
+}
+
+// Show implements linker.Prompts.
+func (p observedPrompts) Show(ctx context.Context, id session.ID, prompt session.Prompt) error {
+	if err := p.Prompts.Show(ctx, id, prompt); err != nil {
+		return err
+	}
+	if p.seen != nil && prompt.QR != "" {
+		p.seen(prompt.QR)
+	}
+	return nil
+}
