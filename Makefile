@@ -1,0 +1,53 @@
+# Every target is one or two commands that work by hand too. Go is all that is needed; a C compiler adds the race detector to the tests.
+
+GO   ?= go
+ARGS ?=
+PKG  ?= ./...
+
+# The tools have a module of their own, so that their dependencies stay out of the product's.
+TOOL := $(GO) tool -modfile=tools/go.mod
+
+# "-race" where it can work: cgo is on and its compiler exists.
+RACE := $(shell test "$$($(GO) env CGO_ENABLED 2>/dev/null)" = 1 && command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test bench cover update-golden lint fmt vuln
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
+
+demo: ## link simulated phones and send a campaign from each (ARGS="--sessions 3 --recipients 1000")
+	$(GO) run ./cmd/broadcaster demo $(ARGS)
+
+run: ## run everything in one process, with real phones (ARGS="--data DIR --simulate")
+	$(GO) run ./cmd/broadcaster up $(ARGS)
+
+build: ## build the binaries into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+test: ## run the tests, with the race detector where a C compiler exists (PKG=./internal/lease)
+ifeq ($(RACE),)
+	@echo "***" >&2; echo "*** No C compiler, or cgo is off: the tests run WITHOUT the race detector." >&2; echo "***" >&2
+endif
+	$(GO) test $(RACE) -timeout 10m $(PKG)
+
+bench: ## run the benchmarks (PKG=./internal/sender)
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m $(PKG)
+
+cover: ## measure test coverage over all packages, into bin/cover.html
+	@mkdir -p bin
+	$(GO) test -coverpkg=./... -coverprofile=bin/cover.out -timeout 20m $(PKG)
+	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
+	@$(GO) tool cover -func=bin/cover.out | tail -n 1
+
+update-golden: ## write the golden files of the messages anew; read the difference before you commit it
+	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/events/...
+
+lint: ## run the linters of .golangci.yml
+	$(TOOL) golangci-lint run $(PKG)
+
+fmt: ## format the code
+	$(GO) fmt $(PKG)
+
+vuln: ## look for known vulnerabilities (needs the network)
+	$(TOOL) govulncheck $(PKG)

@@ -1,0 +1,277 @@
+package law
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The language: the nouns that everything else speaks in.
+var language = []string{"internal/fault", "internal/store", "internal/session", "internal/campaign", "internal/events"}
+
+// room says what one package, or the packages below one, may import of this module.
+type room struct {
+	path   string
+	may    []string
+	reason string
+}
+
+// rooms is the map of the module. A package uses the first row that fits it.
+var rooms = []room{
+	{"internal/fault", nil,
+		"the error classes are the ground that everything stands on"},
+	{"internal/store", []string{"internal/fault"},
+		"the errors and pages that the ports share; it must never know a database"},
+	{"internal/session", []string{"internal/fault", "internal/store"},
+		"a noun: its port uses the errors and pages of internal/store, which knows no database"},
+	{"internal/campaign", []string{"internal/fault", "internal/store", "internal/session"},
+		"a noun: a campaign is sent from a session; it must never know a queue, a database, WhatsApp or HTTP"},
+	{"internal/events", []string{"internal/fault", "internal/session", "internal/campaign"},
+		"the words on the wire carry the language's own types, so that a state has one spelling; the transport is in internal/bus"},
+
+	{"internal/lease", []string{"internal/fault", "internal/session"},
+		"a lease is of a session; its bucket is a port that internal/bus implements"},
+	{"internal/pace", language,
+		"when a session may go again; where that is kept is a port"},
+
+	{"internal/api", append([]string{"internal/lease", "internal/pace"}, language...),
+		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
+	{"internal/linker", append([]string{"internal/lease", "internal/pace"}, language...),
+		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
+	{"internal/sender", append([]string{"internal/lease", "internal/pace"}, language...),
+		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
+
+	{"internal/bus/embed", nil,
+		"a nats-server in this process, and nothing of ours"},
+	{"internal/bus/...", append([]string{"internal/bus", "internal/lease", "internal/pace"}, language...),
+		"a door: it may implement the ports of the nouns, and must not know who uses it"},
+	{"internal/wa/...", append([]string{"internal/wa/...", "internal/lease"}, language...),
+		"a door: it may implement the ports of the nouns, and must not know who uses it"},
+	{"internal/store/...", append([]string{"internal/store/..."}, language...),
+		"a door: the adapters implement the ports beside the nouns, and share one conformance suite"},
+
+	{"internal/ops", nil,
+		"logs, metrics and health of any process; it knows none of them"},
+	{"internal/config", append([]string{"internal/pace"}, language...),
+		"the environment as one struct; it must not build what it configures"},
+	{"internal/app/...", []string{"internal/...", "client", "examples", "wasim/..."},
+		"the wiring: the only place that knows all"},
+	{"internal/law", nil,
+		"it reads the code and must not depend on it"},
+
+	{"cmd/wasim", []string{"wasim/...", "internal/ops"},
+		"the simulator as a process; it must not know the product"},
+	{"cmd/...", []string{"internal/app/...", "internal/config", "internal/ops", "internal/pace", "client", "examples", "wasim/..."},
+		"a program parses its configuration and starts internal/app; the doors are behind it"},
+	{"client", nil,
+		"others import it: it speaks HTTP and must not drag the service along"},
+	{"examples", nil,
+		"files only"},
+	{"wasim/...", []string{"wasim/..."},
+		"others import it: a simulator that shared code with the product would share its mistakes"},
+}
+
+// realParts are the doors and parts that the tests of verbs, doors and programs may run on: servers are real in our tests.
+var realParts = []string{"internal/bus/...", "internal/store/...", "internal/wa/...", "internal/lease", "internal/pace", "internal/ops",
+	"wasim/...", "client", "examples"}
+
+// technology says which packages alone may import a library, and which others in their tests.
+type technology struct {
+	library string
+	only    []string
+	reason  string
+	inTests []string
+}
+
+var technologies = []technology{
+	{"go.mau.fi/whatsmeow", []string{"internal/wa/...", "wasim/..."},
+		"internal/wa is the door to WhatsApp, and wasim its other end; a breaking release must meet one package", nil},
+	{"go.mau.fi/libsignal", []string{"internal/wa/...", "wasim/..."},
+		"the ratchets belong to WhatsApp's door and to its simulator", nil},
+	{"go.mau.fi/util", []string{"internal/wa/...", "wasim/..."},
+		"it is whatsmeow's toolbox, not ours", nil},
+	{"github.com/nats-io", []string{"internal/bus/..."},
+		"internal/bus is the door to NATS", nil},
+	{"github.com/ThreeDotsLabs/watermill", []string{"internal/bus/..."},
+		"internal/bus is the door to the queue", nil},
+	{"go.mongodb.org", []string{"internal/store/mongo", "internal/wa/keys/..."},
+		"the adapters alone know the driver", nil},
+	{"modernc.org/sqlite", []string{"internal/store/sqlite", "internal/wa/..."},
+		"the adapter alone knows the driver; whatsmeow's own device store, behind internal/wa, brings its database too",
+		[]string{"wasim/..."}},
+	{"database/sql", []string{"internal/store/sqlite", "internal/wa/..."},
+		"SQL is a technology, and has its doors",
+		[]string{"wasim/..."}},
+	{"net/http", []string{"internal/api", "internal/app/...", "internal/ops", "internal/wa/...", "internal/fault", "client", "cmd/...", "wasim/..."},
+		"HTTP belongs to the API and to WhatsApp's socket; internal/fault takes the names of status codes and nothing else", nil},
+	{"github.com/danielgtaylor/huma", []string{"internal/api"},
+		"internal/api is the door to HTTP", nil},
+	{"github.com/spf13/cobra", []string{"cmd/..."},
+		"the command line belongs to programs", nil},
+	{"github.com/vbauerster/mpb", []string{"internal/app/demo", "cmd/..."},
+		"progress bars belong to what a person watches", nil},
+	{"github.com/boombuler/barcode", []string{"internal/api", "cmd/..."},
+		"a QR is drawn where it is shown; elsewhere it is a text", nil},
+	{"github.com/coder/websocket", []string{"wasim/..."},
+		"sockets to WhatsApp are whatsmeow's; ours is the simulator's end", nil},
+	{"github.com/nyaruka/phonenumbers", []string{"internal/campaign"},
+		"what a phone number is must be said in one place", nil},
+	{"github.com/caarlos0/env", []string{"internal/config"},
+		"the environment is read in one place", nil},
+	{"os/exec", []string{"cmd/..."},
+		"services start no processes", nil},
+	{"testing", []string{"internal/store/storetest"},
+		"test code in a product's binary registers flags and hides state; a conformance suite is the exception", nil},
+}
+
+// testTechnologies may be imported by any test, whatever technologies says.
+var testTechnologies = []string{"net/http/...", "os/exec", "testing/..."}
+
+// impure are the packages of the standard library that reach outside a process; the language must not know them.
+var impure = []string{"os", "os/...", "net", "net/...", "database/...", "io/fs", "syscall", "plugin", "unsafe"}
+
+// pureExceptions are what parts of the language take of impure packages all the same.
+var pureExceptions = map[string]string{
+	"internal/fault net/http": "the names of status codes",
+}
+
+func TestImportsPointDownwards(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		report(t, checkRoom(p))
+	}
+}
+
+func checkRoom(p *pkg) []string {
+	i := slices.IndexFunc(rooms, func(r room) bool { return within(p.path, r.path) })
+	if i < 0 {
+		return []string{fmt.Sprintf("%s has no row in the map of rooms (internal/law): say what it may import, and why", p.path)}
+	}
+	r := rooms[i]
+	var violations []string
+	check := func(imports []string, kind string, may ...string) {
+		for _, path := range imports {
+			target := relative(path)
+			if ours := target != path || path == module; ours && !within(target, may...) {
+				violations = append(violations, fmt.Sprintf("%s must not import %s%s: %s", p.path, target, kind, r.reason))
+			}
+		}
+	}
+	check(p.imports, "", r.may...)
+	mayInTests := append([]string{p.path}, r.may...)
+	if !within(p.path, language...) {
+		mayInTests = append(mayInTests, append(realParts, language...)...)
+	}
+	check(p.testImports, " in its tests", mayInTests...)
+	return violations
+}
+
+func TestTechnologiesStayBehindTheirDoors(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		report(t, checkTechnologies(p))
+	}
+}
+
+func checkTechnologies(p *pkg) []string {
+	var violations []string
+	for _, tech := range technologies {
+		if within(p.path, tech.only...) {
+			continue
+		}
+		for _, path := range p.imports {
+			if within(path, tech.library+"/...") {
+				violations = append(violations, fmt.Sprintf("%s must not import %s: %s", p.path, path, tech.reason))
+			}
+		}
+		for _, path := range p.testImports {
+			if within(path, tech.library+"/...") && !within(p.path, tech.inTests...) && !within(path, testTechnologies...) {
+				violations = append(violations, fmt.Sprintf("%s must not import %s in its tests: %s", p.path, path, tech.reason))
+			}
+		}
+	}
+	return violations
+}
+
+func TestTheLanguageIsPure(t *testing.T) {
+	t.Parallel()
+	for _, path := range language {
+		p := find(t, path)
+		if p == nil {
+			t.Errorf("%s does not exist", path)
+			continue
+		}
+		report(t, checkPure(p))
+	}
+}
+
+func checkPure(p *pkg) []string {
+	var violations []string
+	for _, path := range p.imports {
+		if within(path, impure...) && pureExceptions[p.path+" "+path] == "" {
+			violations = append(violations, fmt.Sprintf("%s must not import %s: the language reaches nothing outside of its process", p.path, path))
+		}
+	}
+	return violations
+}
+
+func TestNamesSayWhatAPackageIs(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		report(t, checkName(p))
+	}
+}
+
+func checkName(p *pkg) []string {
+	for _, empty := range []string{"util", "utils", "common", "helper", "helpers", "types", "models", "manager", "misc", "shared", "base"} {
+		if p.name == empty {
+			return []string{fmt.Sprintf("%s: %q says nothing; a package is a noun of the domain or the name of a technology", p.path, p.name)}
+		}
+	}
+	return nil
+}
+
+func TestImportRulesCatchViolations(t *testing.T) {
+	t.Parallel()
+	ours := func(paths ...string) []string {
+		for i := range paths {
+			paths[i] = module + "/" + paths[i]
+		}
+		return paths
+	}
+	rows := []struct {
+		name string
+		p    pkg
+		rule func(*pkg) []string
+		want string
+	}{
+		{"a verb on a door", pkg{path: "internal/sender", imports: ours("internal/bus")}, checkRoom, "internal/sender must not import internal/bus"},
+		{"a verb on a verb", pkg{path: "internal/linker", imports: ours("internal/sender")}, checkRoom, "must not import internal/sender"},
+		{"a noun on a verb", pkg{path: "internal/session", imports: ours("internal/api")}, checkRoom, "must not import internal/api"},
+		{"a noun's test on a door", pkg{path: "internal/campaign", testImports: ours("internal/store/sqlite")}, checkRoom, "in its tests"},
+		{"a door on a door", pkg{path: "internal/bus", imports: ours("internal/wa")}, checkRoom, "must not import internal/wa"},
+		{"a program on a door", pkg{path: "cmd/api", imports: ours("internal/bus")}, checkRoom, "must not import internal/bus"},
+		{"the simulator on the product", pkg{path: "wasim/script", imports: ours("internal/fault")}, checkRoom, "must not import internal/fault"},
+		{"an unknown room", pkg{path: "internal/attic"}, checkRoom, "has no row"},
+		{"whatsmeow in a verb", pkg{path: "internal/sender", imports: []string{"go.mau.fi/whatsmeow/types"}}, checkTechnologies, "go.mau.fi/whatsmeow/types"},
+		{"NATS in a verb's test", pkg{path: "internal/api", testImports: []string{"github.com/nats-io/nats.go"}}, checkTechnologies, "in its tests"},
+		{"SQL in a noun", pkg{path: "internal/campaign", imports: []string{"database/sql"}}, checkTechnologies, "database/sql"},
+		{"files in a noun", pkg{path: "internal/campaign", imports: []string{"os"}}, checkPure, "must not import os"},
+		{"the network in events", pkg{path: "internal/events", imports: []string{"net/http"}}, checkPure, "must not import net/http"},
+		{"an empty name", pkg{path: "internal/util", name: "util"}, checkName, "says nothing"},
+
+		{"app knows all", pkg{path: "internal/app", imports: ours("internal/bus", "internal/wa", "internal/store/sqlite")}, checkRoom, ""},
+		{"a verb's test on real parts", pkg{path: "internal/sender", testImports: ours("internal/bus/embed", "wasim")}, checkRoom, ""},
+		{"the door itself", pkg{path: "internal/wa/keys", imports: []string{"go.mau.fi/whatsmeow/store"}}, checkTechnologies, ""},
+		{"another library of like name", pkg{path: "internal/api", imports: []string{"go.mau.fi/whatsmeowish"}}, checkTechnologies, ""},
+		{"HTTP in a verb's test", pkg{path: "internal/sender", testImports: []string{"net/http/httptest"}}, checkTechnologies, ""},
+		{"status codes in fault", pkg{path: "internal/fault", imports: []string{"net/http"}}, checkPure, ""},
+	}
+	for _, row := range rows {
+		got := strings.Join(row.rule(&row.p), "\n")
+		if row.want == "" && got != "" || !strings.Contains(got, row.want) {
+			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
+		}
+	}
+}
