@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -63,4 +64,16 @@ func (a *API) problem(ctx context.Context, doing string, err error) error {
 		document.Errors = append(document.Errors, entry)
 	}
 	return document
+}
+
+// writeProblem answers a request that never reaches a route's handler.
+func writeProblem(w http.ResponseWriter, err error) {
+	var document *Problem
+	if !errors.As(err, &document) {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", document.ContentType(""))
+	w.WriteHeader(document.Status)
+	_ = json.NewEncoder(w).Encode(document) // a client that left cannot be told
 }
