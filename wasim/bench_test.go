@@ -20,7 +20,6 @@ func BenchmarkSendMessage(b *testing.B) {
 			}
 			defer func() { _ = server.Close() }()
 			_, c := linked(b, server, server.HTTPClient(), ownNumber)
-			defer c.close()
 			audience := make([]types.JID, contacts)
 			for i := range audience {
 				audience[i] = server.Contact(fmt.Sprint(4917000000000 + i)).JID()

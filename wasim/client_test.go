@@ -54,13 +54,15 @@ func newServer(t testing.TB, options wasim.Options) *wasim.Server {
 	return server
 }
 
-// inBubble runs a test in a synctest bubble with a server; what is left over drains before the bubble ends.
+// inBubble runs a test in a synctest bubble with a server. Traffic settles before the clients are closed, because whatsmeow leaks a
+// goroutine if a frame arrives while it disconnects; what is left over drains before the bubble ends.
 func inBubble(t *testing.T, options wasim.Options, test func(t *testing.T, server *wasim.Server)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(15 * time.Minute) })
 		server := newServer(t, options)
-		defer time.Sleep(15 * time.Minute)
-		defer func() { _ = server.Close() }()
+		t.Cleanup(func() { _ = server.Close() })
+		defer settle()
 		test(t, server)
 	})
 }
@@ -92,11 +94,18 @@ func newContainer(t testing.TB) (*sqlstore.Container, *sql.DB) {
 	return container, db
 }
 
-// newClient makes a client of a new, unlinked device. Close it before a bubble ends.
+// settle lets everything happen that is going to happen, in a bubble.
+func settle() {
+	time.Sleep(2 * time.Minute)
+	synctest.Wait()
+}
+
+// newClient makes a client of a new, unlinked device; it is closed when the test ends.
 func newClient(t testing.TB, through *http.Client) *client {
 	t.Helper()
 	container, db := newContainer(t)
 	c := &client{t: t, http: through, container: container, db: db}
+	t.Cleanup(c.close)
 	c.open(container.NewDevice())
 	return c
 }
@@ -145,7 +154,7 @@ func (c *client) connect() {
 	}
 }
 
-// close ends the client after its traffic has settled.
+// close ends the client.
 func (c *client) close() {
 	c.Disconnect()
 	c.http.CloseIdleConnections()

@@ -1,6 +1,7 @@
 package wasim
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -87,6 +88,14 @@ func (c *connection) strike(action script.Action) {
 	case script.PreKeysLow:
 		c.notify(preKeysLow(c.server, action.Code))
 		return
+	case script.OfferQR:
+		c.send(lateOffer(c.server))
+		return
+	case script.SecondSuccess:
+		if c.companion != nil {
+			c.send(success(c.companion))
+		}
+		return
 	case script.Downgrade:
 		c.send(stanza.Node{Tag: "ib", Content: []stanza.Node{{Tag: "downgrade_webclient"}}})
 		return
@@ -127,5 +136,15 @@ func timeLock(server *Server, action script.Action) stanza.Node {
 		Tag:     "notification",
 		Attrs:   stanza.Attrs{"from": types.ServerJID, "type": "mex", "id": server.newID("N"), "t": time.Now().Unix()},
 		Content: []stanza.Node{{Tag: "update", Attrs: stanza.Attrs{"op_name": "NotificationAccountReachoutTimelock"}, Content: content}},
+	}
+}
+
+// lateOffer offers a code that nobody can use: the device has its owner.
+func lateOffer(server *Server) stanza.Node {
+	ref := stanza.Node{Tag: "ref", Content: []byte("2@" + base64.RawURLEncoding.EncodeToString(randomBytes(24)))}
+	return stanza.Node{
+		Tag:     "iq",
+		Attrs:   stanza.Attrs{"from": types.ServerJID, "type": "set", "xmlns": "md", "id": server.newID("P")},
+		Content: []stanza.Node{{Tag: "pair-device", Content: []stanza.Node{ref}}},
 	}
 }

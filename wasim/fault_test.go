@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,12 +12,6 @@ import (
 	"github.com/dannsalud/broadcaster/wasim"
 	"github.com/dannsalud/broadcaster/wasim/script"
 )
-
-// settle lets everything happen that is going to happen, in a bubble.
-func settle() {
-	time.Sleep(2 * time.Minute)
-	synctest.Wait()
-}
 
 // story of what a client raised, without the packages' name and the noise of the offline queue and keepalives.
 func (c *client) story() string {
@@ -78,6 +71,8 @@ func TestFaultsRaiseWhatTheyDoInReality(t *testing.T) {
 		{"cut at login", atNextLogin(script.CutConnection()), cut + "Disconnected Connected", false, true},
 		{"time lock", now(script.Lock(time.Hour)), "NotifyAccountReachoutTimelock", false, true},
 		{"time lock lifted", now(script.Unlock()), "NotifyAccountReachoutTimelock", false, true},
+		{"QR after ready", now(script.OfferLateQR()), "QR", false, true},
+		{"second success", now(script.SucceedAgain()), "Connected", false, true},
 		{"prekeys low", now(script.Action{Kind: script.PreKeysLow, Code: 2}), "", false, true},
 	}
 	for _, row := range rows {
@@ -85,7 +80,6 @@ func TestFaultsRaiseWhatTheyDoInReality(t *testing.T) {
 			t.Parallel()
 			inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 				_, c := linked(t, server, server.HTTPClient(), ownNumber)
-				defer c.close()
 				settle()
 				c.forget()
 				for _, rule := range row.rules {
@@ -122,7 +116,6 @@ func TestFaultsCarryTheirDetails(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{}, func(t *testing.T, server *wasim.Server) {
 		_, c := linked(t, server, server.HTTPClient(), ownNumber)
-		defer c.close()
 		play(t, server, now(script.Lock(90*time.Minute))...)
 		lock := wait[*events.NotifyAccountReachoutTimelock](c)
 		if left := time.Until(lock.TimeEnforcementEnds.Time); !lock.IsActive || left < 89*time.Minute || left > 91*time.Minute {
@@ -156,7 +149,6 @@ func TestCloseAtOnceNeverLosesAClient(t *testing.T) {
 	for range 20 {
 		inBubble(t, wasim.Options{CloseDelay: wasim.CloseAtOnce}, func(t *testing.T, server *wasim.Server) {
 			_, c := linked(t, server, server.HTTPClient(), ownNumber)
-			defer c.close()
 			settle()
 			c.forget()
 			play(t, server, now(script.EndReplaced())...)
@@ -172,7 +164,6 @@ func TestUnknownDeviceAndForeignKeyAreLoggedOut(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{}, func(t *testing.T, server *wasim.Server) {
 		phone, c := linked(t, server, server.HTTPClient(), ownNumber)
-		defer c.close()
 		settle()
 		c.Disconnect()
 		c.forget()
@@ -190,7 +181,6 @@ func TestSecondClientReplacesTheFirst(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		_, first := linked(t, server, server.HTTPClient(), ownNumber)
-		defer first.close()
 		settle()
 		devices, err := first.container.GetAllDevices(t.Context())
 		if err != nil {
@@ -221,7 +211,6 @@ func TestClientLogsItselfOut(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		phone, c := linked(t, server, server.HTTPClient(), ownNumber)
-		defer c.close()
 		settle()
 		c.forget()
 		if err := c.Logout(t.Context()); err != nil {
@@ -238,7 +227,6 @@ func TestSilentSocketIsFoundByKeepalive(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		_, c := linked(t, server, server.HTTPClient(), ownNumber)
-		defer c.close()
 		c.forget()
 		start := time.Now()
 		play(t, server, now(script.GoSilent())...)
@@ -278,7 +266,6 @@ func TestHTTPStatusAtFirstConnect(t *testing.T) {
 	defer func() { _ = server.Close() }()
 	play(t, server, script.Rule{On: script.Upgrade, Do: script.Status(http.StatusTooManyRequests)})
 	c := newClient(t, server.HTTPClient())
-	defer c.close()
 	if err := c.Connect(); err == nil || !strings.Contains(err.Error(), "429") {
 		t.Errorf("connect: %v", err)
 	}

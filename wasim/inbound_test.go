@@ -137,9 +137,7 @@ func TestTwoRealClients(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		ana, anas := linked(t, server, server.HTTPClient(), ownNumber)
-		defer anas.close()
 		bob, bobs := linked(t, server, server.HTTPClient(), otherNumber)
-		defer bobs.close()
 		id := anas.sendText(bob.JID(), "hi Bob")
 		got := wait(bobs, func(m *events.Message) bool { return m.Info.ID == id })
 		if got.Info.Sender.ToNonAD() != ana.LID() || got.Message.GetConversation() != "hi Bob" {

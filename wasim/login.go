@@ -114,9 +114,7 @@ func (p *companion) attach(c *connection) {
 	p.live++
 	p.maxLive = max(p.maxLive, p.live)
 	c.server.books.connections.enter()
-	c.send(stanza.Node{Tag: "success", Attrs: stanza.Attrs{
-		"lid": stanza.LID(p.owner.number, p.id), "t": time.Now().Unix(),
-	}})
+	c.send(success(p))
 	waiting := p.pending.all()
 	for _, node := range waiting {
 		c.send(offline(node))
@@ -152,4 +150,9 @@ func handleLogout(_ context.Context, x *exchange) {
 	companion := x.conn.companion
 	companion.owner.remove(companion)
 	x.conn.end()
+}
+
+// success tells a linked device that its login succeeded.
+func success(p *companion) stanza.Node {
+	return stanza.Node{Tag: "success", Attrs: stanza.Attrs{"lid": stanza.LID(p.owner.number, p.id), "t": time.Now().Unix()}}
 }

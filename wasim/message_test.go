@@ -23,7 +23,6 @@ func online(t *testing.T, options wasim.Options, test func(t *testing.T, server 
 	options.Strict = true
 	inBubble(t, options, func(t *testing.T, server *wasim.Server) {
 		_, c := linked(t, server, server.HTTPClient(), ownNumber)
-		defer c.close()
 		test(t, server, c, server.Contact(otherNumber))
 		settle()
 	})
@@ -223,7 +222,6 @@ func TestLoginRepliesThatAreMissing(t *testing.T) {
 				running := play(t, server, script.Rule{On: row.on, Times: 1, Do: row.do})
 				phone := newPhone(t, server)
 				c, qr := unlinked(t, server)
-				defer c.close()
 				start := time.Now()
 				go func() { _ = phone.ScanQR(t.Context(), qr.Codes[0]) }()
 				wait[*events.Connected](c)
@@ -470,11 +468,9 @@ func TestSecondLinkedDeviceGetsCopies(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		phone, first := linked(t, server, server.HTTPClient(), ownNumber)
-		defer first.close()
 		contact := server.Contact(otherNumber)
 		first.sendText(contact.JID(), "alone")
 		second := linkTo(t, phone, server.HTTPClient())
-		defer second.close()
 		settle()
 		id := first.sendText(contact.JID(), "together")
 		copied := wait(second, func(m *events.Message) bool { return m.Info.ID == id })
@@ -510,6 +506,22 @@ func TestDroppedPlaintextKeepsTheCounts(t *testing.T) {
 		}
 		if books := server.Books(); books.Duplicated != 10 || len(server.Phone(ownNumber).Sent()) != 0 || books.OwnCopies != 40 {
 			t.Errorf("books %+v", books)
+		}
+	})
+}
+
+func TestOwnPhoneAsksForACopyThatItCannotRead(t *testing.T) {
+	t.Parallel()
+	online(t, wasim.Options{}, func(t *testing.T, server *wasim.Server, c *client, contact *wasim.Contact) {
+		phone := server.Phone(ownNumber)
+		phone.Contact().Change(func(p *wasim.Profile) { p.Undecryptable = 1 })
+		c.sendText(contact.JID(), "hello")
+		if got := phone.Sent(); len(got) != 0 {
+			t.Errorf("the phone could read %+v", got)
+		}
+		settle()
+		if got := phone.Sent(); len(got) != 1 || got[0].Text != "hello" || got[0].To != otherNumber {
+			t.Errorf("the phone has %+v", got)
 		}
 	})
 }

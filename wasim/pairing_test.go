@@ -40,7 +40,6 @@ func TestPairSuccessTellsWhoTheClientIs(t *testing.T) {
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		phone := newPhone(t, server, wasim.WithBusiness("Clinic"), wasim.WithPlatform("smba"))
 		c, qr := unlinked(t, server)
-		defer c.close()
 		if len(qr.Codes) != 6 || !strings.HasPrefix(qr.Codes[0], "https://wa.me/settings/linked_devices#2@") {
 			t.Errorf("codes %q", qr.Codes)
 		}
@@ -67,7 +66,6 @@ func TestRefusedPairingLeavesNoDevice(t *testing.T) {
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		phone := newPhone(t, server)
 		c := newClient(t, server.HTTPClient())
-		defer c.close()
 		c.PrePairCallback = func(types.JID, string, string) bool { return false }
 		c.connect()
 		err := phone.ScanQR(t.Context(), wait[*events.QR](c).Codes[0])
@@ -113,7 +111,6 @@ func TestUnscannedDeviceIsDroppedAfterItsCodes(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		c, _ := unlinked(t, server)
-		defer c.close()
 		start := time.Now()
 		wait[*events.Disconnected](c)
 		if took := time.Since(start).Round(time.Second); took != wasim.DefaultPairingWindow {
@@ -129,8 +126,7 @@ func TestSimultaneousPairingsAreCounted(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		for range 3 {
-			c, _ := unlinked(t, server)
-			defer c.close()
+			unlinked(t, server)
 		}
 		if books := server.Books(); books.Pairings != 3 || books.MaxPairings != 3 {
 			t.Errorf("pairings %d, most %d", books.Pairings, books.MaxPairings)
@@ -156,7 +152,6 @@ func TestPairingFaults(t *testing.T) {
 			inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 				play(t, server, script.Rule{On: script.Pairing, Do: row.do})
 				c := newClient(t, server.HTTPClient())
-				defer c.close()
 				c.connect()
 				time.Sleep(time.Minute)
 				synctest.Wait()
@@ -173,7 +168,6 @@ func TestPairingByCode(t *testing.T) {
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		phone := newPhone(t, server)
 		c, _ := unlinked(t, server)
-		defer c.close()
 		if err := phone.EnterCode(t.Context(), "ABCD-EFGH"); !errors.Is(err, wasim.ErrExpired) {
 			t.Errorf("a code that nobody shows: %v", err)
 		}
@@ -215,7 +209,6 @@ func TestPairingThroughAPasskey(t *testing.T) {
 					t.Fatal(err)
 				}
 				c, qr := unlinked(t, server)
-				defer c.close()
 				scanned := make(chan error, 1)
 				go func() { scanned <- phone.ScanQR(t.Context(), qr.Codes[0]) }()
 				asked := wait[*events.PairPasskeyRequest](c)
@@ -260,7 +253,6 @@ func TestForeignPasskeyIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, qr := unlinked(t, server)
-		defer c.close()
 		scanned := make(chan error, 1)
 		go func() { scanned <- phone.ScanQR(t.Context(), qr.Codes[0]) }()
 		options, err := json.Marshal(wait[*events.PairPasskeyRequest](c).PublicKey)
@@ -284,7 +276,6 @@ func TestPushNameComesByAppState(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		phone, c := linked(t, server, server.HTTPClient(), ownNumber, wasim.WithPushName("Ana"))
-		defer c.close()
 		settle()
 		if c.Store.PushName != "Ana" {
 			t.Errorf("push name %q", c.Store.PushName)
@@ -311,9 +302,7 @@ func TestClientPatchesAppState(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		phone, first := linked(t, server, server.HTTPClient(), ownNumber, wasim.WithPushName("Ana"))
-		defer first.close()
 		second := linkTo(t, phone, server.HTTPClient())
-		defer second.close()
 		settle()
 		chat := server.Contact(otherNumber).LID()
 		for _, c := range []*client{first, second} {
@@ -335,7 +324,6 @@ func TestPrivacySettingsAreKept(t *testing.T) {
 	t.Parallel()
 	inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
 		_, c := linked(t, server, server.HTTPClient(), ownNumber)
-		defer c.close()
 		if _, err := c.SetPrivacySetting(t.Context(), types.PrivacySettingTypeReadReceipts, types.PrivacySettingNone); err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,9 @@ import (
 	"github.com/dannsalud/broadcaster/wasim/script"
 )
 
+// headerTimeout is how long a client may take for the headers of its HTTP request.
+const headerTimeout = time.Minute
+
 // ErrClosed is returned by what is asked of a server that was closed.
 var ErrClosed = errors.New("the simulator is closed")
 
@@ -94,7 +97,7 @@ func (s *Server) serveInMemory() error {
 	}
 	s.inMemory = true
 	s.handlers.Go(func() {
-		server := &http.Server{Handler: s}
+		server := &http.Server{Handler: s, ReadHeaderTimeout: headerTimeout}
 		if err := server.Serve(s.pipes); err != nil && !errors.Is(err, net.ErrClosed) {
 			s.options.Log.Error("serving pipes ended", "error", err)
 		}
@@ -111,7 +114,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	var handlers sync.WaitGroup
 	server := &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: time.Minute,
+		ReadHeaderTimeout: headerTimeout,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			handlers.Add(1)
 			defer handlers.Done()

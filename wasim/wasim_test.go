@@ -23,7 +23,6 @@ func story(t *testing.T, server *wasim.Server, through *http.Client) {
 		t.Fatal(err)
 	}
 	phone, c := linked(t, server, through, ownNumber)
-	defer c.close()
 	var ids []string
 	for _, number := range contactNumbers {
 		ids = append(ids, c.sendText(server.Contact(number).JID(), "hello "+number))
@@ -80,10 +79,9 @@ func TestStrictServerRefusesWhatItDoesNotKnow(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer time.Sleep(15 * time.Minute)
-				defer func() { _ = server.Close() }()
+				t.Cleanup(func() { time.Sleep(15 * time.Minute) })
+				t.Cleanup(func() { _ = server.Close() })
 				_, c := linked(t, server, server.HTTPClient(), ownNumber)
-				defer c.close()
 				c.forget()
 				if _, err := c.GetSubscribedNewsletters(t.Context()); err == nil {
 					t.Error("a query that nobody knows was answered")
@@ -121,7 +119,6 @@ func TestClosedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newClient(t, through)
-	defer c.close()
 	if err := c.Connect(); !errors.Is(err, wasim.ErrClosed) {
 		t.Errorf("connect: %v", err)
 	}
@@ -136,7 +133,6 @@ func TestServersOfOneProcessShareARoot(t *testing.T) {
 	foreign := newServer(t, wasim.Options{RootKey: &[32]byte{1, 2, 3}})
 	defer func() { _ = foreign.Close() }()
 	c := newClient(t, foreign.HTTPClient())
-	defer c.close()
 	if err := c.Connect(); err == nil || !strings.Contains(err.Error(), "failed to verify intermediate cert signature") {
 		t.Errorf("a server of another root: %v", err)
 	}

@@ -25,8 +25,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	metrics "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dannsalud/broadcaster/internal/bus"
+	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/wa"
 )
@@ -57,6 +60,7 @@ type App struct {
 	registry *prometheus.Registry
 	ready    chan struct{}
 	address  atomic.Pointer[string]
+	queue    atomic.Pointer[bus.Bus]
 }
 
 // New checks the options; it starts nothing.
@@ -128,6 +132,15 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 
 // Counters adds up the values of counters without labels, as they are now.
 func (a *App) Counters(names ...string) (float64, error) {
+	return a.sum(func(metric *metrics.Metric) float64 { return metric.GetCounter().GetValue() }, names)
+}
+
+// Gauge gives the value of a gauge without labels, as it is now.
+func (a *App) Gauge(name string) (float64, error) {
+	return a.sum(func(metric *metrics.Metric) float64 { return metric.GetGauge().GetValue() }, []string{name})
+}
+
+func (a *App) sum(value func(*metrics.Metric) float64, names []string) (float64, error) {
 	families, err := a.registry.Gather()
 	if err != nil {
 		return 0, fmt.Errorf("gather metrics: %w", err)
@@ -136,9 +149,14 @@ func (a *App) Counters(names ...string) (float64, error) {
 	for _, family := range families {
 		if slices.Contains(names, family.GetName()) {
 			for _, metric := range family.GetMetric() {
-				total += metric.GetCounter().GetValue()
+				total += value(metric)
 			}
 		}
 	}
 	return total, nil
+}
+
+// SendCommand publishes a command as the API does, once Ready is closed.
+func (a *App) SendCommand(ctx context.Context, command events.Command) error {
+	return a.queue.Load().SendCommand(ctx, command)
 }

@@ -234,6 +234,7 @@ func (a *App) serve(ctx context.Context, p *parts) error {
 	case <-failed.Done():
 	}
 	phases = append(phases, start(func(ctx context.Context) error { return serveHTTP(ctx, p.listener, p.api.Handler()) }))
+	a.queue.Store(p.queue)
 	address := p.listener.Addr().String()
 	a.address.Store(&address)
 	close(a.ready)

@@ -43,6 +43,10 @@ const (
 	PreKeysLow Kind = "prekeys_low"
 	// Downgrade tells a pairing device that the phone has no multi-device.
 	Downgrade Kind = "downgrade"
+	// OfferQR offers codes to scan to a device that is linked already.
+	OfferQR Kind = "offer_qr"
+	// SecondSuccess tells a device once more that its login succeeded.
+	SecondSuccess Kind = "second_success"
 )
 
 // Action is what happens when a rule strikes. Make it with the functions below.
@@ -65,7 +69,7 @@ type Action struct {
 
 func (k Kind) strikesConnection() bool {
 	switch k {
-	case StreamError, Replaced, DeviceRemoved, Cut, Silence, TimeLock, PreKeysLow, Downgrade:
+	case StreamError, Replaced, DeviceRemoved, Cut, Silence, TimeLock, PreKeysLow, Downgrade, OfferQR, SecondSuccess:
 		return true
 	}
 	return false
@@ -81,7 +85,7 @@ func (a Action) validate() error {
 		if a.For <= 0 {
 			return fmt.Errorf("%q needs a time", a.Kind)
 		}
-	case Pass, StreamError, Replaced, DeviceRemoved, Cut, Silence, DropStanza, DropReply, TimeLock, PreKeysLow, Downgrade:
+	case Pass, StreamError, Replaced, DeviceRemoved, Cut, Silence, DropStanza, DropReply, TimeLock, PreKeysLow, Downgrade, OfferQR, SecondSuccess:
 	default:
 		return fmt.Errorf("unknown fault %q", a.Kind)
 	}
@@ -139,6 +143,12 @@ func Lock(lasts time.Duration) Action {
 
 // Unlock lifts the lock.
 func Unlock() Action { return Action{Kind: TimeLock} }
+
+// OfferLateQR offers codes to a device that is linked already.
+func OfferLateQR() Action { return Action{Kind: OfferQR} }
+
+// SucceedAgain tells a device once more that its login succeeded.
+func SucceedAgain() Action { return Action{Kind: SecondSuccess} }
 
 // Then strikes after the stanza was processed, instead of before.
 func (a Action) Then() Action {

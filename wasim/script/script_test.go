@@ -84,7 +84,7 @@ func TestEveryFaultIsKnownToValidate(t *testing.T) {
 	for _, action := range []Action{
 		{}, Status(503), Refuse(401), TemporaryBan(101, time.Hour), EndStream(500), EndReplaced(), RemoveDevice(), CutConnection(),
 		GoSilent(), RefuseMessage(463), RefuseQuery(429), LoseStanza(), LoseReply(), DelayReply(time.Second), Lock(time.Hour), Unlock(),
-		CutConnection().Then(), EndStream(503).Open(), {Kind: PreKeysLow}, {Kind: Downgrade},
+		CutConnection().Then(), EndStream(503).Open(), {Kind: PreKeysLow}, {Kind: Downgrade}, OfferLateQR(), SucceedAgain(),
 	} {
 		if err := action.validate(); err != nil {
 			t.Errorf("%+v: %v", action, err)

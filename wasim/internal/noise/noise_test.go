@@ -62,9 +62,10 @@ func newIdentity(t testing.TB) (*Root, *Identity) {
 }
 
 func frame(body []byte) []byte {
-	head := make([]byte, 3)
-	putLength(head, len(body))
-	return append(head, body...)
+	framed := make([]byte, 3+len(body))
+	putLength(framed, len(body))
+	copy(framed[3:], body)
+	return framed
 }
 
 // hello starts the client's half with whatsmeow's own handshake state.

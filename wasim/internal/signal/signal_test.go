@@ -145,7 +145,8 @@ func TestDevicesDiffer(t *testing.T) {
 	t.Parallel()
 	secret := &[32]byte{7}
 	one, other := NewDevice(secret, 1, 0), NewDevice(secret, 1, 1)
-	if *one.Identity().Pub == *other.Identity().Pub || one.Bundle(true).OneTime.Key == one.Bundle(true).OneTime.Key {
+	first, second := one.Bundle(true).OneTime.Key, one.Bundle(true).OneTime.Key
+	if *one.Identity().Pub == *other.Identity().Pub || first == second {
 		t.Error("two devices or two one-time prekeys have the same key")
 	}
 	if *one.Identity().Pub != *NewDevice(secret, 1, 0).Identity().Pub {
