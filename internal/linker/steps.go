@@ -50,7 +50,7 @@ func refused(reason session.Reason) session.LinkEvent {
 func (a *attempt) offer(ctx context.Context, codes []string) error {
 	switch a.state {
 	case session.LinkConnecting, session.LinkQR:
-	default:
+	default: // the phone accepted already, or is asked for something else
 		a.linker.metrics.qrIgnored.Inc()
 		a.log.Info("link qr ignored", "state", string(a.state))
 		return nil
@@ -92,7 +92,7 @@ func (a *attempt) show(ctx context.Context, event session.LinkEvent, prompt sess
 
 // timeUp is what the end of a deadline means in each state.
 func (a *attempt) timeUp(ctx context.Context) error {
-	switch a.state {
+	switch a.state { //nolint:exhaustive // the states that are left wait for WhatsApp to answer
 	case session.LinkQR:
 		return a.showNext(ctx)
 	case session.LinkCode:
@@ -127,7 +127,7 @@ func (a *attempt) connected() {
 
 // disconnected: before the phone accepted, WhatsApp has ended the offer; afterwards the client connects again within the login's deadline.
 func (a *attempt) disconnected(ctx context.Context) error {
-	switch a.state {
+	switch a.state { //nolint:exhaustive // the states that are left have not begun, or have ended
 	case session.LinkPaired, session.LinkRestarting:
 		if a.settled != nil {
 			a.settled = nil
@@ -190,7 +190,7 @@ func (a *attempt) stepWith(ctx context.Context, event session.LinkEvent, also fu
 	}
 	a.state = stored.Link.State
 	a.arm(event)
-	a.log.Info(messages[a.state], "reason", string(event.Reason))
+	a.log.Info(messages[a.state], "reason", string(event.Reason)) //nolint:sloglint // one constant for each state
 	err = a.linker.options.Facts.PublishFact(ctx, events.LinkChanged{Version: events.FactVersion, SessionID: stored.ID, UserID: stored.UserID,
 		LinkID: stored.Link.ID, State: stored.Link.State, Reason: stored.Link.Reason, QRIndex: stored.Link.QRIndex,
 		Deadline: stored.Link.Deadline, At: now})
