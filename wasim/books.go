@@ -24,7 +24,7 @@ func (g *gauge) leave() { g.now.Add(-1) }
 type counters struct {
 	stanzas, frames, messages, repeats, duplicated, undecryptable atomic.Int64
 	retriesAsked, retriesAnswered, clientRetries                  atomic.Int64
-	ownCopies, unaddressed, refused, delivered, read              atomic.Int64
+	ownCopies, unaddressed, refused, withToken, delivered, read   atomic.Int64
 	inbound, inboundConfirmed                                     atomic.Int64
 	failures, replaced, unknown, linked                           atomic.Int64
 	connections, pairings                                         gauge
@@ -53,6 +53,8 @@ type Books struct {
 	// Unaddressed is the number of messages with nothing encrypted for their addressee; Refused those answered with an error.
 	Unaddressed int `json:"unaddressed"`
 	Refused     int `json:"refused"`
+	// WithToken is the number of <message> stanzas that carried a privacy token of their addressee.
+	WithToken int `json:"with_token"`
 	// DeliveredReceipts and ReadReceipts were sent by contacts.
 	DeliveredReceipts int `json:"delivered_receipts"`
 	ReadReceipts      int `json:"read_receipts"`
@@ -98,7 +100,7 @@ func (s *Server) Books() Books {
 		Duplicated: int(b.duplicated.Load()), Undecryptable: int(b.undecryptable.Load()), RetriesAsked: int(b.retriesAsked.Load()),
 		RetriesAnswered: int(b.retriesAnswered.Load()), ClientRetries: int(b.clientRetries.Load()), OwnCopies: int(b.ownCopies.Load()),
 		Unaddressed: int(b.unaddressed.Load()), Refused: int(b.refused.Load()), DeliveredReceipts: int(b.delivered.Load()),
-		ReadReceipts: int(b.read.Load()), Inbound: int(b.inbound.Load()), InboundConfirmed: int(b.inboundConfirmed.Load()),
+		WithToken: int(b.withToken.Load()), ReadReceipts: int(b.read.Load()), Inbound: int(b.inbound.Load()), InboundConfirmed: int(b.inboundConfirmed.Load()),
 		Linked: int(b.linked.Load()), Failures: int(b.failures.Load()), Replaced: int(b.replaced.Load()), Unknown: int(b.unknown.Load()),
 		Connections: int(b.connections.now.Load()), MaxConnections: int(b.connections.most.Load()),
 		Pairings: int(b.pairings.now.Load()), MaxPairings: int(b.pairings.most.Load()),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.mau.fi/whatsmeow/types/events"
+	"go.mau.fi/whatsmeow/util/keys"
 
 	"github.com/dannsalud/broadcaster/wasim"
 	"github.com/dannsalud/broadcaster/wasim/script"
@@ -146,7 +147,7 @@ func play(t testing.TB, server *wasim.Server, rules ...script.Rule) *script.Runn
 // of it.
 func TestCloseAtOnceNeverLosesAClient(t *testing.T) {
 	t.Parallel()
-	for range 20 {
+	for range 8 {
 		inBubble(t, wasim.Options{CloseDelay: wasim.CloseAtOnce}, func(t *testing.T, server *wasim.Server) {
 			_, c := linked(t, server, server.HTTPClient(), ownNumber)
 			settle()
@@ -160,21 +161,38 @@ func TestCloseAtOnceNeverLosesAClient(t *testing.T) {
 	}
 }
 
-func TestUnknownDeviceAndForeignKeyAreLoggedOut(t *testing.T) {
+func TestDevicesThatTheAccountDoesNotHaveAreLoggedOut(t *testing.T) {
 	t.Parallel()
-	inBubble(t, wasim.Options{}, func(t *testing.T, server *wasim.Server) {
-		phone, c := linked(t, server, server.HTTPClient(), ownNumber)
-		settle()
-		c.Disconnect()
-		c.forget()
-		if err := phone.Unlink(phone.Devices()[0].ID); err != nil {
-			t.Fatal(err)
-		}
-		c.connect()
-		if out := wait[*events.LoggedOut](c); !out.OnConnect || out.Reason != 401 {
-			t.Errorf("logged out %+v", out)
-		}
-	})
+	rows := map[string]func(t *testing.T, phone *wasim.Phone, c *client){
+		"unlinked": func(t *testing.T, phone *wasim.Phone, _ *client) {
+			if err := phone.Unlink(phone.Devices()[0].ID); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another Noise key":     func(_ *testing.T, _ *wasim.Phone, c *client) { c.Store.NoiseKey = keys.NewKeyPair() },
+		"another device number": func(_ *testing.T, _ *wasim.Phone, c *client) { c.Store.ID.Device = 77 },
+		"another account":       func(_ *testing.T, _ *wasim.Phone, c *client) { c.Store.ID.User = "4930123456" },
+	}
+	for name, change := range rows {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, wasim.Options{Strict: true}, func(t *testing.T, server *wasim.Server) {
+				phone, c := linked(t, server, server.HTTPClient(), ownNumber)
+				settle()
+				c.Disconnect()
+				settle()
+				c.forget()
+				change(t, phone, c)
+				c.connect()
+				if out := wait[*events.LoggedOut](c); !out.OnConnect || out.Reason != 401 {
+					t.Errorf("logged out %+v", out)
+				}
+				if failures := server.Books().Failures; failures != 1 {
+					t.Errorf("%d failures", failures)
+				}
+			})
+		})
+	}
 }
 
 func TestSecondClientReplacesTheFirst(t *testing.T) {

@@ -211,3 +211,30 @@ func (a *account) pushName() string {
 	}
 	return a.whois().PushName
 }
+
+// GivePrivacyToken lets an account write to the contact as somebody whom the contact trusts: its linked devices are given a token, which
+// whatsmeow then sends along with its messages.
+func (c *Contact) GivePrivacyToken(number string) error {
+	if c.err != nil {
+		return c.err
+	}
+	parsed, err := stanza.ParseNumber(number)
+	if err != nil {
+		return err
+	}
+	target := c.account.server.account(parsed)
+	if target == nil || len(target.companions()) == 0 {
+		return ErrNoDevice
+	}
+	now := time.Now().Unix()
+	target.tell(stanza.Node{
+		Tag: "notification",
+		Attrs: stanza.Attrs{
+			"from": c.JID(), "sender_lid": c.LID(), "type": "privacy_token", "id": c.account.server.newID("N"), "t": now,
+		},
+		Content: []stanza.Node{{Tag: "tokens", Content: []stanza.Node{
+			{Tag: "token", Attrs: stanza.Attrs{"t": now, "type": "trusted_contact"}, Content: randomBytes(16)},
+		}}},
+	})
+	return nil
+}

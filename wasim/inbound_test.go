@@ -222,3 +222,21 @@ func TestMediaConnectionMissing(t *testing.T) {
 		}
 	})
 }
+
+func TestPrivacyTokenOfAContactGoesAlong(t *testing.T) {
+	t.Parallel()
+	online(t, wasim.Options{}, func(t *testing.T, server *wasim.Server, c *client, contact *wasim.Contact) {
+		c.sendText(contact.JID(), "a stranger's")
+		if err := contact.GivePrivacyToken(ownNumber); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		c.sendText(contact.JID(), "a friend's")
+		if books := server.Books(); books.WithToken != 1 || books.Messages != 2 || books.Devices[0].Pending != 0 {
+			t.Errorf("books %+v", books)
+		}
+		if err := contact.GivePrivacyToken(otherNumber); !errors.Is(err, wasim.ErrNoDevice) {
+			t.Errorf("a token for nobody: %v", err)
+		}
+	})
+}

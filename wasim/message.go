@@ -46,6 +46,9 @@ func handleMessage(ctx context.Context, x *exchange) {
 		return
 	}
 	server.books.frames.Add(1)
+	if _, trusted := x.node.GetOptionalChildByTag("tctoken"); trusted {
+		server.books.withToken.Add(1)
+	}
 	parcels, addressed := open(mail, addressee)
 	if !addressed {
 		server.books.unaddressed.Add(1)
@@ -137,6 +140,10 @@ func (a *account) receive(ctx context.Context, mail *envelope, parcel parcel) ou
 		result.read = true
 		return result
 	}
+	if errors.Is(err, signal.ErrOld) && a == mail.sender.owner {
+		result.read = true // a copy came twice, and copies are not always written down
+		return result
+	}
 	if err != nil {
 		books.undecryptable.Add(1)
 		result.attempt = a.inbox.Wait(peer, mail.id, device.ID(), mail.at)
@@ -168,9 +175,11 @@ func (a *account) keep(mail *envelope, device uint16, body []byte) bool {
 	books, keep := &a.server.books, !a.server.options.DropPlaintext
 	read := inbox.Copy{Peer: mail.sender.owner.number, ID: mail.id, Device: device, At: mail.at, Body: body}
 	if a == mail.sender.owner {
-		books.ownCopies.Add(1)
 		if keep {
 			a.inbox.Put(read, keep)
+		}
+		if stanza.Text(mail.node, "category") != "peer" {
+			books.ownCopies.Add(1)
 		}
 		return false
 	}

@@ -131,11 +131,16 @@ func TestConnectionLostBeforeTheAckRepeatsTheSameFrame(t *testing.T) {
 		name    string
 		do      script.Action
 		repeats int
-	}{{"frame lost", script.CutConnection(), 0}, {"ack lost", script.CutConnection().Then(), 1}}
+		options wasim.Options
+	}{
+		{"frame lost", script.CutConnection(), 0, wasim.Options{}},
+		{"ack lost", script.CutConnection().Then(), 1, wasim.Options{}},
+		{"ack lost, bodies dropped", script.CutConnection().Then(), 1, wasim.Options{DropPlaintext: true}},
+	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			online(t, wasim.Options{}, func(t *testing.T, server *wasim.Server, c *client, contact *wasim.Contact) {
+			online(t, row.options, func(t *testing.T, server *wasim.Server, c *client, contact *wasim.Contact) {
 				play(t, server, script.Rule{On: script.Message, Times: 1, Do: row.do})
 				c.sendText(contact.JID(), "hello")
 				got := contact.Received()

@@ -173,7 +173,8 @@ func (p *pairing) release() {
 	p.taken = false
 }
 
-// ScanQR links the device that shows a QR code. It returns when the device has logged in and is ready, or with the reason why not.
+// ScanQR links the device that shows a QR code. It returns when the device has logged in and is ready, or with the reason why not; a
+// device that never comes back is waited for until the context ends.
 func (p *Phone) ScanQR(ctx context.Context, qr string) error {
 	offer, err := adv.ParseQR(qr)
 	if err != nil {

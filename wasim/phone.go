@@ -133,31 +133,32 @@ func (p *Phone) Sent() []Message {
 	defer a.mu.Unlock()
 	var sent []Message
 	for _, entry := range a.inbox.Entries() {
-		if entry.Peer == a.number && entry.Devices != 0 {
-			sent = append(sent, ownCopy(entry, a.number))
+		if entry.Peer != a.number || entry.Devices == 0 {
+			continue
+		}
+		if copied, ok := ownCopy(entry, a.number); ok {
+			sent = append(sent, copied)
 		}
 	}
 	return sent
 }
 
-// ownCopy unwraps a copy that a linked device sent to its own phone.
-func ownCopy(entry inbox.Entry, own uint64) Message {
+// ownCopy unwraps a copy that a linked device sent to its own phone; false for what is no copy of a message.
+func ownCopy(entry inbox.Entry, own uint64) (Message, bool) {
 	var wrapper waE2E.Message
-	if err := proto.Unmarshal(entry.Body, &wrapper); err != nil {
-		return messageOf(entry, own, own)
+	if err := proto.Unmarshal(entry.Body, &wrapper); err != nil || wrapper.GetDeviceSentMessage() == nil {
+		return Message{}, false
 	}
+	copied := wrapper.GetDeviceSentMessage()
 	to := own
-	if copied := wrapper.GetDeviceSentMessage(); copied != nil {
-		if jid, err := types.ParseJID(copied.GetDestinationJID()); err == nil {
-			if number, ok := stanza.Number(jid); ok {
-				to = number
-			}
-		}
-		if body, err := proto.Marshal(copied.GetMessage()); err == nil {
-			entry.Body = body
+	if jid, err := types.ParseJID(copied.GetDestinationJID()); err == nil {
+		if number, ok := stanza.Number(jid); ok {
+			to = number
 		}
 	}
-	return messageOf(entry, own, to)
+	body, err := proto.Marshal(copied.GetMessage())
+	entry.Body = body
+	return messageOf(entry, own, to), err == nil
 }
 
 // Send writes a text from the phone itself; linked devices get a copy. It returns the message's id.

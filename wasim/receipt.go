@@ -66,7 +66,6 @@ func (s *Server) askAgain(mail *envelope, result outcome) {
 	if result.attempt > maxAttempts {
 		return
 	}
-	s.books.retriesAsked.Add(1)
 	node := receiptNode(result.jid, mail.id, "retry")
 	if result.receiver == mail.sender.owner {
 		node.Attrs["recipient"] = mail.to // a copy: the chat is not with whoever asks
@@ -77,12 +76,17 @@ func (s *Server) askAgain(mail *envelope, result outcome) {
 	owner := result.receiver
 	owner.mu.Lock()
 	device := owner.device(result.jid.Device)
+	if device == nil { // Change took it away meanwhile
+		owner.mu.Unlock()
+		return
+	}
 	content = append(content, registrationNode(device.Registration()))
 	if result.attempt > 1 || owner.whois().RetryWithKeys {
 		content = append(content, stanza.Node{Tag: "keys", Content: keyNodes(device.Bundle(true))})
 	}
 	owner.mu.Unlock()
 	node.Content = content
+	s.books.retriesAsked.Add(1)
 	mail.sender.deliver(node)
 }
 

@@ -111,25 +111,52 @@ func (s *Server) serveInMemory() error {
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var handlers sync.WaitGroup
+	var handlers gate
 	server := &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handlers.Add(1)
-			defer handlers.Done()
-			s.ServeHTTP(w, r)
+			if handlers.enter() {
+				defer handlers.leave()
+				s.ServeHTTP(w, r)
+			}
 		}),
 	}
 	closed := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer closed()
 	err := server.Serve(listener)
 	cancel()
-	handlers.Wait()
+	handlers.close()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve: %w", err)
+}
+
+// gate counts who is inside and, once closed, lets nobody in.
+type gate struct {
+	mu     sync.Mutex
+	closed bool
+	inside sync.WaitGroup
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.inside.Add(1)
+	}
+	return !g.closed
+}
+
+func (g *gate) leave() { g.inside.Done() }
+
+// close waits until everybody has left.
+func (g *gate) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.inside.Wait()
 }
 
 // Close ends every connection and waits until nothing of the server runs any more.
