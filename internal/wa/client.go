@@ -22,7 +22,11 @@ import (
 // Client is one connection of one device, which whatsmeow opens again by itself when it breaks. Close ends it for good.
 type Client struct {
 	session   session.ID
+	gateway   *Gateway
 	whatsmeow *whatsmeow.Client
+	// device is the linked device; zero while it pairs. loggedOut is set when WhatsApp removed it.
+	device    session.Device
+	loggedOut atomic.Bool
 	log       *slog.Logger
 	metrics   *metrics
 	// life ends at Close; whatsmeow's own goroutines live in it.
@@ -46,6 +50,7 @@ type Client struct {
 
 type clientOptions struct {
 	session  session.ID
+	device   session.Device
 	identity session.Identity
 	signals  func(session.Signal)
 }
@@ -74,7 +79,7 @@ func (g *Gateway) newClient(device *store.Device, options clientOptions) *Client
 		inner.SetMediaHTTPClient(http)
 	}
 	present(inner, options.identity)
-	client := &Client{session: options.session, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
+	client := &Client{session: options.session, gateway: g, device: options.device, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
 		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals}
 	inner.AddEventHandlerWithSuccessStatus(client.handle)
 	return client
@@ -127,6 +132,23 @@ func (c *Client) Close() {
 	c.endLife()
 	c.restart.Wait()
 	c.whatsmeow.Disconnect() // a restart may have connected between the two
+	c.forgetLoggedOut()
+}
+
+// forgetTimeout bounds the deletion of a device's keys.
+const forgetTimeout = 10 * time.Second
+
+// forgetLoggedOut deletes the keys of a device that WhatsApp has removed. whatsmeow does it too, beside its event, and stops when the client is
+// closed meanwhile.
+func (c *Client) forgetLoggedOut() {
+	if !c.loggedOut.Load() || c.device.IsZero() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
+	defer cancel()
+	if err := c.gateway.Forget(ctx, c.device); err != nil {
+		c.log.Warn("keys of a logged-out device could not be deleted", "error", err)
+	}
 }
 
 // Logout removes the device from the phone's list and deletes its keys.
@@ -172,6 +194,8 @@ func (c *Client) handle(event any) (handled bool) {
 		if c.pairing != nil && c.pairing.Method == session.MethodCode {
 			c.requestCode()
 		}
+	case *events.LoggedOut:
+		c.loggedOut.Store(true)
 	case *events.Receipt:
 		c.countReceipt(event)
 	}

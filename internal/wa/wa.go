@@ -89,7 +89,7 @@ func (g *Gateway) Open(ctx context.Context, request session.OpenRequest) (*Clien
 	if err != nil {
 		return nil, err
 	}
-	client := g.newClient(device, clientOptions{session: request.Session, identity: request.Identity, signals: request.Signals})
+	client := g.newClient(device, clientOptions{session: request.Session, device: request.Device, identity: request.Identity, signals: request.Signals})
 	if err := client.connect(ctx); err != nil {
 		return nil, err
 	}
