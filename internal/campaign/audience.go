@@ -59,6 +59,7 @@ const (
 	// DefaultRegion is the country of numbers without a country code, unless AudienceOptions say otherwise.
 	DefaultRegion = "AR"
 	maxColumns    = 100
+	maxNameBytes  = 200
 	maxFieldBytes = 8 << 10
 )
 
@@ -137,6 +138,9 @@ func ListAudience(people []ListedRecipient, options AudienceOptions) (Audience, 
 		return Audience{}, invalid("too_many_columns", "recipients",
 			fmt.Sprintf("The recipients have %d different fields and at most %d are read; remove some", len(columns), maxColumns))
 	}
+	if err := refuseLongNames(columns, "recipients"); err != nil {
+		return Audience{}, err
+	}
 	rows := func(yield func(Row, error) bool) {
 		for i, person := range people {
 			fields := make(map[string]string, len(person.Fields)+1)
@@ -158,6 +162,16 @@ func listedColumns(people []ListedRecipient) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+func refuseLongNames(columns []string, location string) error {
+	for _, name := range columns {
+		if len(name) > maxNameBytes {
+			return invalid("column_name_too_long", location,
+				fmt.Sprintf("The column name %q is too long; shorten it to %d characters", shorten(name), maxNameBytes/2))
+		}
+	}
+	return nil
 }
 
 // newRow judges one row of any audience.

@@ -43,6 +43,8 @@ func TestWrongListsAreRefused(t *testing.T) {
 	wantFault(t, err, fault.Invalid, "audience_empty")
 	_, err = ListAudience([]ListedRecipient{{}}, AudienceOptions{DefaultRegion: "Argentina"})
 	wantFault(t, err, fault.Invalid, "unknown_region")
+	_, err = ListAudience([]ListedRecipient{{Fields: map[string]string{strings.Repeat("n", maxNameBytes+1): "x"}}}, AudienceOptions{})
+	wantFault(t, err, fault.Invalid, "column_name_too_long")
 	wide := ListedRecipient{Fields: map[string]string{}}
 	for i := range maxColumns {
 		wide.Fields[fmt.Sprint("field ", i)] = "x"

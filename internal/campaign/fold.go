@@ -31,11 +31,10 @@ func isPlain(text string) bool {
 	return true
 }
 
-// nearest gives the name that is written most like the wanted one, or "" when none is near enough to be meant. wanted and the comparison are
-// folded.
+// nearest gives the name that is written most like the wanted one, accents and case aside, or "" when none is near enough to be meant.
 func nearest(wanted string, names []string) string {
 	wanted = fold(wanted)
-	best, fewest := "", 1+len([]rune(wanted))/3
+	best, fewest := "", max(1, len([]rune(wanted))/3)
 	for _, name := range names {
 		if edits := distance([]rune(wanted), []rune(fold(name))); name != "" && edits <= fewest {
 			best, fewest = name, edits-1

@@ -37,6 +37,9 @@ func findColumns(columns []string, wanted string) (int, error) {
 	if phone < 0 {
 		return 0, phoneColumnMissing(columns, wanted)
 	}
+	if err := refuseLongNames(columns, "row 1"); err != nil {
+		return 0, err
+	}
 	first := map[string]int{}
 	for i, name := range columns {
 		key := fold(name)

@@ -26,13 +26,13 @@ func same(t *testing.T, got, want any) {
 }
 
 // wantFault fails the test unless err has the class and code, and gives its fault.
-func wantFault(t *testing.T, err error, class fault.Class, code string) *fault.Error {
+func wantFault(t *testing.T, err error, class fault.Class, code string) fault.Error {
 	t.Helper()
 	known := fault.As(err)
 	if known == nil || known.Class != class || known.Code != code {
 		t.Fatalf("got %v, want %s %s", err, class, code)
 	}
-	return known
+	return *known
 }
 
 // random gives a source whose seed is printed when the test fails.

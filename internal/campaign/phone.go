@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -40,7 +41,7 @@ func NormalisePhone(text, region string) (string, error) {
 	}
 	number, err := phonenumbers.Parse(text, region)
 	if err != nil {
-		return "", explainParse(err)
+		return "", explainParse(err, text)
 	}
 	number = fitWhatsApp(number)
 	if err := refuseNumber(number, strings.HasPrefix(text, "+")); err != nil {
@@ -49,7 +50,8 @@ func NormalisePhone(text, region string) (string, error) {
 	return phonenumbers.Format(number, phonenumbers.E164), nil
 }
 
-// cleanPhone takes away what is invisible or left by spreadsheets, and refuses what cannot be one number.
+// cleanPhone gives the digits of a text, behind a plus sign when they start with a country code. It takes away what is invisible or left by
+// spreadsheets, and refuses what cannot be one number.
 func cleanPhone(text string) (string, error) {
 	if len(text) > longestPhoneText {
 		return "", tooLong()
@@ -67,13 +69,22 @@ func cleanPhone(text string) (string, error) {
 			"The spreadsheet rounded this number; format the column as text and enter the number again")
 	case strings.ContainsFunc(text, unicode.IsLetter):
 		return "", fault.New(fault.Invalid, "phone_not_a_number", "A phone number has no letters; write its digits only")
-	case strings.ContainsFunc(text, isForeign), strings.LastIndex(text, "+") > strings.IndexFunc(text, unicode.IsDigit):
+	case strings.ContainsFunc(text, isForeign), strings.Count(text, "+") > 1, strings.Index(text, "+") > strings.IndexFunc(text, unicode.IsDigit):
 		return "", notANumber()
 	}
+	text = strings.Map(dialled, text)
 	if strings.HasPrefix(text, "00") {
 		text = "+" + text[2:]
 	}
 	return text, nil
+}
+
+// dialled keeps what is dialled: the digits and the plus sign.
+func dialled(r rune) rune {
+	if unicode.IsDigit(r) || r == '+' {
+		return r
+	}
+	return -1
 }
 
 // visible drops the marks that come with a number copied from a chat or a web page (text direction, zero width), and makes spaces plain.
@@ -103,14 +114,14 @@ func tooLong() error {
 	return fault.New(fault.Invalid, "phone_too_long", "The number is too long; write one number only, and all of it once")
 }
 
-func explainParse(err error) error {
+func explainParse(err error, text string) error {
 	switch {
 	case errors.Is(err, phonenumbers.ErrInvalidCountryCode):
 		return fault.New(fault.Invalid, "phone_invalid", "No country has this code; check the digits after the plus sign")
-	case errors.Is(err, phonenumbers.ErrTooShortNSN), errors.Is(err, phonenumbers.ErrTooShortAfterIDD):
-		return tooShort()
 	case errors.Is(err, phonenumbers.ErrNumTooLong):
 		return tooLong()
+	case strings.ContainsFunc(text, unicode.IsDigit): // for the library a single digit is no number at all
+		return tooShort()
 	}
 	return notANumber()
 }
@@ -159,11 +170,12 @@ func fitWhatsApp(number *phonenumbers.PhoneNumber) *phonenumbers.PhoneNumber {
 	if fitted == national {
 		return number
 	}
-	reread, err := phonenumbers.Parse(fmt.Sprintf("+%d%s", number.GetCountryCode(), fitted), "")
+	value, err := strconv.ParseUint(fitted, 10, 64)
 	if err != nil {
 		return number
 	}
-	return reread
+	country := number.GetCountryCode()
+	return &phonenumbers.PhoneNumber{CountryCode: &country, NationalNumber: &value}
 }
 
 // fitArgentina makes 9 + area code + number of what people write: with the trunk 0 or without, with the 9, the 15, both, or neither.

@@ -14,6 +14,9 @@ import (
 // MaxTextLength is the longest text of a WhatsApp message, in characters, that WhatsApp's own clients allow.
 const MaxTextLength = 65536
 
+// maxPlaceholders bounds the work and the memory of one rendered message, together with maxFieldBytes.
+const maxPlaceholders = 100
+
 // Template is a text with placeholders: {{column}}, or {{column|fallback}} where the fallback stands in for an empty value. Column names
 // match without regard to case, accents and spaces around them; {{phone}} and {{telefono}} are the phone number as it was written, whatever its
 // column is called. A single brace, and closing ones without an opening, are text; \{{ writes two opening braces.
@@ -29,13 +32,14 @@ type part struct {
 	fallback string
 }
 
-// ParseTemplate reads a text. It is fault.Invalid when it is empty, too long, not UTF-8, or when a placeholder is not closed or has no
-// name.
+// ParseTemplate reads a text. It is fault.Invalid when it is empty, too long, not UTF-8, when a placeholder is not closed or has no name, or
+// when there are too many placeholders.
 func ParseTemplate(text string) (Template, error) {
 	if err := checkText(text); err != nil {
 		return Template{}, err
 	}
 	var template Template
+	placeholders := 0
 	for text != "" {
 		before, after, opened := strings.Cut(text, "{{")
 		if !opened {
@@ -51,6 +55,9 @@ func ParseTemplate(text string) (Template, error) {
 		placeholder, rest, err := parsePlaceholder(after)
 		if err != nil {
 			return Template{}, err
+		}
+		if placeholders++; placeholders > maxPlaceholders {
+			return Template{}, invalid("too_many_placeholders", "text", fmt.Sprintf("The message has more than %d placeholders; remove some", maxPlaceholders))
 		}
 		template.parts = append(template.parts, placeholder)
 		text = rest
@@ -86,7 +93,7 @@ func parsePlaceholder(text string) (placeholder part, rest string, err error) {
 	}
 	column, fallback, _ := strings.Cut(inside, "|")
 	column = strings.TrimSpace(column)
-	if column == "" || strings.ContainsAny(column, "{}") {
+	if column == "" || strings.ContainsAny(column, "{}") || len(column) > maxNameBytes {
 		return part{}, "", invalid("placeholder_without_name", "text",
 			fmt.Sprintf("The placeholder %q names no column; write it as {{column}}", "{{"+shorten(inside)+"}}"))
 	}
@@ -136,13 +143,14 @@ func unknownPlaceholder(name string, columns []string) fault.Detail {
 
 // Render fills the placeholders from a recipient's fields. A missing or empty value becomes the fallback, or nothing.
 func (t Template) Render(fields map[string]string) string {
+	values := values{fields: fields}
 	var text strings.Builder
 	for _, part := range t.parts {
 		if part.column == "" {
 			text.WriteString(part.text)
 			continue
 		}
-		value := strings.TrimSpace(part.lookUp(fields))
+		value := strings.TrimSpace(values.of(part))
 		if value == "" {
 			value = part.fallback
 		}
@@ -151,31 +159,44 @@ func (t Template) Render(fields map[string]string) string {
 	return text.String()
 }
 
-// lookUp finds the value of a placeholder: by its exact name, which is the common case, by its folded one, and by what else the phone
-// number may be called.
-func (p part) lookUp(fields map[string]string) string {
-	if value, ok := fields[p.column]; ok {
-		return value
-	}
-	if value, ok := findFolded(fields, func(key string) bool { return key == p.key }); ok || !isPhoneAlias(p.key) {
-		return value
-	}
-	value, _ := findFolded(fields, isPhoneAlias)
-	return value
+// values finds the fields of one recipient by the names that a text uses.
+type values struct {
+	fields map[string]string
+	// folded has the fields by their folded names. It is made when a text first writes a name otherwise than the header does.
+	folded map[string]string
 }
 
-// findFolded gives the value of the field whose folded name matches; of several, the one whose name comes first in the alphabet.
-func findFolded(fields map[string]string, matches func(key string) bool) (string, bool) {
+// of gives the value of a placeholder: by its exact name, by its folded one, and by what else the phone number may be called.
+func (v *values) of(placeholder part) string {
+	if value, ok := v.fields[placeholder.column]; ok {
+		return value
+	}
+	if v.folded == nil {
+		v.folded = foldNames(v.fields)
+	}
+	if value, ok := v.folded[placeholder.key]; ok || !isPhoneAlias(placeholder.key) {
+		return value
+	}
+	return v.folded[PhoneField] + v.folded[phoneAlias] // the one that is missing is not the other
+}
+
+// foldNames gives fields by their folded names; of several names that fold into one, the first in the alphabet stands.
+func foldNames(fields map[string]string) map[string]string {
+	folded := make(map[string]string, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if matches(fold(name)) {
-			return fields[name], true
+		key := fold(name)
+		if _, taken := folded[key]; !taken {
+			folded[key] = fields[name]
 		}
 	}
-	return "", false
+	return folded
 }
 
+// phoneAlias is what people call the phone number, whatever its column is called; PhoneField is the other name.
+const phoneAlias = "telefono"
+
 // isPhoneAlias tells whether a folded name stands for the phone number whatever its column is called.
-func isPhoneAlias(key string) bool { return key == PhoneField || key == "telefono" }
+func isPhoneAlias(key string) bool { return key == PhoneField || key == phoneAlias }
 
 // Screen refuses the rows whose message would be empty or too long, and passes the others on.
 func (t Template) Screen(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
@@ -200,7 +221,8 @@ func (t Template) screen(row Row) Row {
 		rejection.Column = t.Placeholders()[0] // a text without placeholders is not empty
 	case len(text) > MaxTextLength && utf8.RuneCountInString(text) > MaxTextLength:
 		rejection.Code = "text_too_long"
-		rejection.Reason = fmt.Sprintf("The message to this recipient would be longer than the %d characters that WhatsApp takes; shorten its fields", MaxTextLength)
+		rejection.Reason = fmt.Sprintf("The message to this recipient would be longer than the %d characters that WhatsApp takes; shorten its fields",
+			MaxTextLength)
 	default:
 		return row
 	}

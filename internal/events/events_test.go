@@ -1,0 +1,325 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dannsalud/broadcaster/internal/campaign"
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+var (
+	at    = time.Date(2026, 3, 1, 12, 30, 15, 250_000_000, time.UTC)
+	later = at.Add(time.Minute)
+)
+
+const (
+	aSession  session.ID  = "ses_0190f3c2-0000-7000-8000-000000000001"
+	aCampaign campaign.ID = "cmp_0190f3c2-0000-7000-8000-000000000002"
+)
+
+// messages has every command and fact with every field filled, and where it goes on the wire. These addresses are fixed: a worker of
+// the version before must find the message, and the server must know a repeated one.
+var messages = []struct {
+	message   Message
+	subject   string
+	messageID string
+}{
+	{LinkSession{Version: LinkSessionVersion, SessionID: aSession, LinkID: "lnk_1", Method: session.MethodCode, Phone: "+5491155550101", RequestedAt: at},
+		"commands.link." + string(aSession), "link:lnk_1"},
+	{RunCampaign{Version: RunCampaignVersion, CampaignID: aCampaign, SessionID: aSession, Slice: 3, RequestedAt: at},
+		"commands.campaign." + string(aCampaign), "campaign:" + string(aCampaign) + ":3"},
+	{SessionChanged{Version: FactVersion, SessionID: aSession, UserID: "user-1", State: session.Paused, Reason: "reachout_timelock", Until: later, At: at},
+		"events.session." + string(aSession) + ".state", "e546110796f25279d55389116100e1e3"},
+	{LinkChanged{Version: FactVersion, SessionID: aSession, UserID: "user-1", LinkID: "lnk_1", State: "qr", Reason: "qr_shown", QRIndex: 2,
+		Deadline: later, At: at},
+		"events.session." + string(aSession) + ".link", "26c8b776ef499f6d1d2b2f1d8a67cbf9"},
+	{CampaignChanged{Version: FactVersion, CampaignID: aCampaign, SessionID: aSession, UserID: "user-1", State: campaign.Paused, Reason: "logged_out", At: at},
+		"events.campaign." + string(aCampaign) + ".state", "2eb8a990ace91eb901c47a2c710a8945"},
+	{MessageReceipt{Version: FactVersion, SessionID: aSession, CampaignID: aCampaign, MessageIDs: []string{"3EB0000000000000000001", "3EB0000000000000000002"},
+		Receipt: session.ReceiptRead, At: at},
+		"events.message." + string(aCampaign) + ".receipt", "063317736d443a478ad5ba56415de4dc"},
+	{MessageReceived{Version: FactVersion, SessionID: aSession, MessageIn: "3A00000000000000000A", Phone: "+5491155550101",
+		LID: "1234@lid", Text: "¡Gracias, ahí estaré!", At: at},
+		"events.session." + string(aSession) + ".inbound", "27d6ea31a0a9c4a9bca72c70efe0dfd8"},
+}
+
+// answers are the messages of the one request, which have no subject of their own kind.
+var answers = map[string]any{
+	"send_request": SendRequest{Version: 1, SessionID: aSession, CampaignID: aCampaign, MessageID: "3EB0000000000000000001",
+		Phone: "+5491155550101", Text: "Hola José"},
+	"send_reply": SendReply{SentAt: at, Class: fault.PauseSession, Code: "temporary_ban", Message: "WhatsApp paused the account; wait",
+		RetryAfter: time.Minute, Until: later},
+}
+
+func TestShapesAreThoseOfTheGoldenFiles(t *testing.T) {
+	t.Parallel()
+	for _, row := range messages {
+		name := fmt.Sprintf("%s.v%d.json", row.message.Kind(), row.message.SchemaVersion())
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkGolden(t, name, row.message)
+		})
+	}
+	for kind, answer := range answers {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			checkGolden(t, kind+".v1.json", answer)
+		})
+	}
+}
+
+// checkGolden compares what a message is on the wire with its golden file, and reads that file back.
+func checkGolden(t *testing.T, name string, message any) {
+	t.Helper()
+	value := reflect.ValueOf(message)
+	for i := range value.NumField() {
+		if value.Field(i).IsZero() {
+			t.Errorf("%s.%s is empty in this test; fill it, so that its shape is seen", value.Type().Name(), value.Type().Field(i).Name)
+		}
+	}
+	got, err := json.MarshalIndent(message, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(path, append(got, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v: run `make update-golden` and commit the file", err)
+	}
+	if diff := cmp.Diff(strings.TrimSpace(string(want)), string(got)); diff != "" {
+		t.Errorf("%s has another shape than %s (-file +code). Messages of the old shape are in the streams of running systems: raise the version and keep "+
+			"reading the old one, then run `make update-golden`.\n%s", value.Type().Name(), path, diff)
+	}
+	decoded := reflect.New(value.Type())
+	strict := json.NewDecoder(bytes.NewReader(want))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(decoded.Interface()); err != nil {
+		t.Fatalf("read %s: %v", path, err)
+	}
+	if diff := cmp.Diff(message, decoded.Elem().Interface()); diff != "" {
+		t.Errorf("%s does not come back from %s (-sent +read):\n%s", value.Type().Name(), path, diff)
+	}
+}
+
+func TestEveryGoldenFileIsChecked(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) != len(messages)+len(answers) {
+		t.Errorf("%d golden files, %d messages and %d answers, %v", len(files), len(messages), len(answers), err)
+	}
+}
+
+func TestAddressesAreFixed(t *testing.T) {
+	t.Parallel()
+	for _, row := range messages {
+		if got := row.message.Subject(); got != row.subject {
+			t.Errorf("%s goes to %q, want %q", row.message.Kind(), got, row.subject)
+		}
+		if got := row.message.MessageID(); got != row.messageID {
+			t.Errorf("%s has the id %q, want %q: the same message published by two versions would count twice", row.message.Kind(), got, row.messageID)
+		}
+	}
+	if got, want := SendSubject(aSession), "wa.send."+string(aSession); got != want {
+		t.Errorf("requests go to %q, want %q", got, want)
+	}
+}
+
+// token is what a part of a NATS subject may be, without its wildcards and separators.
+var token = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+func TestSubjectsAreSafeAndMatchTheirFilters(t *testing.T) {
+	t.Parallel()
+	filters := map[string]string{"link_session": LinkCommands, "run_campaign": CampaignCommands}
+	for _, row := range messages {
+		for _, part := range strings.Split(row.message.Subject(), ".") {
+			if !token.MatchString(part) {
+				t.Errorf("%s: the subject %q has the part %q", row.message.Kind(), row.message.Subject(), part)
+			}
+		}
+		filter := filters[row.message.Kind()]
+		if filter == "" {
+			filter = AllEvents
+		}
+		if prefix, ok := strings.CutSuffix(filter, ">"); !ok || !strings.HasPrefix(row.message.Subject(), prefix) {
+			t.Errorf("%s: the subject %q does not match %q", row.message.Kind(), row.message.Subject(), filter)
+		}
+	}
+	fresh := []string{LinkSession{SessionID: session.NewID()}.Subject(), RunCampaign{CampaignID: campaign.NewID()}.Subject(), SendSubject(session.NewID())}
+	for _, subject := range fresh {
+		if parts := strings.Split(subject, "."); len(parts) != 3 || !token.MatchString(parts[2]) {
+			t.Errorf("a new id makes the subject %q", subject)
+		}
+	}
+}
+
+func TestKindsAreDistinct(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, row := range messages {
+		kind := row.message.Kind()
+		if seen[kind] || !token.MatchString(kind) {
+			t.Errorf("kind %q", kind)
+		}
+		seen[kind] = true
+		_, isCommand := row.message.(Command)
+		_, isFact := row.message.(Fact)
+		if isCommand == isFact || isCommand != strings.HasPrefix(row.message.Subject(), "commands.") {
+			t.Errorf("%s: command %v, fact %v, subject %q", kind, isCommand, isFact, row.message.Subject())
+		}
+	}
+}
+
+// TestOneIntentionIsOneMessage: which changes make another message, and which do not.
+func TestOneIntentionIsOneMessage(t *testing.T) {
+	t.Parallel()
+	link := LinkSession{SessionID: aSession, LinkID: "lnk_1", RequestedAt: at}
+	run := RunCampaign{CampaignID: aCampaign, Slice: 1, RequestedAt: at}
+	state := SessionChanged{SessionID: aSession, State: session.Ready, At: at}
+	step := LinkChanged{LinkID: "lnk_1", State: "qr", QRIndex: 1, At: at}
+	change := CampaignChanged{CampaignID: aCampaign, State: campaign.Paused, At: at}
+	receipt := MessageReceipt{SessionID: aSession, MessageIDs: []string{"a", "b"}, Receipt: session.ReceiptDelivered, At: at}
+	inbound := MessageReceived{SessionID: aSession, MessageIn: "1", At: at}
+	rows := []struct {
+		name  string
+		a, b  Message
+		equal bool
+	}{
+		{"a link asked again", link, with(link, func(m *LinkSession) { m.RequestedAt = later }), true},
+		{"another link", link, with(link, func(m *LinkSession) { m.LinkID = "lnk_2" }), false},
+		{"a slice queued again", run, with(run, func(m *RunCampaign) { m.RequestedAt = later }), true},
+		{"the next slice", run, with(run, func(m *RunCampaign) { m.Slice = 2 }), false},
+		{"another campaign", run, with(run, func(m *RunCampaign) { m.CampaignID = "cmp_2" }), false},
+		{"the same change", state, state, true},
+		{"the same state, later", state, with(state, func(m *SessionChanged) { m.At = later }), false},
+		{"another state", state, with(state, func(m *SessionChanged) { m.State = session.Offline }), false},
+		{"another reason", state, with(state, func(m *SessionChanged) { m.Reason = "x" }), false},
+		{"another session", state, with(state, func(m *SessionChanged) { m.SessionID = "ses_2" }), false},
+		{"the next code", step, with(step, func(m *LinkChanged) { m.QRIndex = 2 }), false},
+		{"the next step", step, with(step, func(m *LinkChanged) { m.State = "paired" }), false},
+		{"a campaign's next state", change, with(change, func(m *CampaignChanged) { m.State = campaign.Queued }), false},
+		{"a receipt reported later again", receipt, with(receipt, func(m *MessageReceipt) { m.At = later }), true},
+		{"another kind of receipt", receipt, with(receipt, func(m *MessageReceipt) { m.Receipt = session.ReceiptRead }), false},
+		{"a receipt of other messages", receipt, with(receipt, func(m *MessageReceipt) { m.MessageIDs = []string{"ab"} }), false},
+		{"an inbound message reported again", inbound, with(inbound, func(m *MessageReceived) { m.At = later }), true},
+		{"another inbound message", inbound, with(inbound, func(m *MessageReceived) { m.MessageIn = "2" }), false},
+	}
+	for _, row := range rows {
+		if equal := row.a.MessageID() == row.b.MessageID(); equal != row.equal {
+			t.Errorf("%s: ids %q and %q", row.name, row.a.MessageID(), row.b.MessageID())
+		}
+	}
+}
+
+// with gives a message with a change.
+func with[M any](message M, change func(*M)) M {
+	change(&message)
+	return message
+}
+
+func TestCommandsThatNoWorkerCouldDoArePoison(t *testing.T) {
+	t.Parallel()
+	link, run := messages[0].message.(LinkSession), messages[1].message.(RunCampaign)
+	rows := []struct {
+		name    string
+		command Command
+		code    string
+	}{
+		{"a link", link, ""},
+		{"a link by QR", with(link, func(c *LinkSession) { c.Method, c.Phone = session.MethodQR, "" }), ""},
+		{"a link without version", with(link, func(c *LinkSession) { c.Version = 0 }), "unknown_version"},
+		{"a link of tomorrow", with(link, func(c *LinkSession) { c.Version++ }), "unknown_version"},
+		{"a link of no session", with(link, func(c *LinkSession) { c.SessionID = "" }), "incomplete_command"},
+		{"a link without its id", with(link, func(c *LinkSession) { c.LinkID = "" }), "incomplete_command"},
+		{"a run", run, ""},
+		{"a run of tomorrow", with(run, func(c *RunCampaign) { c.Version++ }), "unknown_version"},
+		{"a run of no campaign", with(run, func(c *RunCampaign) { c.CampaignID = "" }), "incomplete_command"},
+		{"a run of no session", with(run, func(c *RunCampaign) { c.SessionID = "" }), "incomplete_command"},
+		{"a run of no slice", with(run, func(c *RunCampaign) { c.Slice = 0 }), "incomplete_command"},
+	}
+	for _, row := range rows {
+		err := row.command.Validate()
+		if row.code == "" {
+			if err != nil {
+				t.Errorf("%s: %v", row.name, err)
+			}
+			continue
+		}
+		var problem *fault.Error
+		if !errors.As(err, &problem) || problem.Class != fault.Poison || problem.Code != row.code || !strings.Contains(problem.Message, row.command.Kind()) {
+			t.Errorf("%s: %v, want %s", row.name, err, row.code)
+		}
+	}
+}
+
+// TestWhatIsNotThereIsNotWritten: an absent time is absent on the wire, not the year 1.
+func TestWhatIsNotThereIsNotWritten(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		message any
+		want    string
+	}{
+		{LinkSession{}, `{"version":0,"session_id":"","link_id":"","method":"","requested_at":"0001-01-01T00:00:00Z"}`},
+		{SessionChanged{At: at}, `{"version":0,"session_id":"","user_id":"","state":"","at":"2026-03-01T12:30:15.25Z"}`},
+		{LinkChanged{At: at}, `{"version":0,"session_id":"","user_id":"","link_id":"","state":"","at":"2026-03-01T12:30:15.25Z"}`},
+		{CampaignChanged{At: at}, `{"version":0,"campaign_id":"","session_id":"","user_id":"","state":"","at":"2026-03-01T12:30:15.25Z"}`},
+		{MessageReceived{At: at}, `{"version":0,"session_id":"","message_id":"","text":"","at":"2026-03-01T12:30:15.25Z"}`},
+		{SendRequest{}, `{"version":0,"session_id":"","message_id":"","phone":"","text":""}`},
+		{SendReply{}, `{}`},
+	}
+	for _, row := range rows {
+		got, err := json.Marshal(row.message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(row.want, string(got)); diff != "" {
+			t.Errorf("%T (-want +got):\n%s", row.message, diff)
+		}
+	}
+}
+
+func TestAFailureSurvivesTheAnswer(t *testing.T) {
+	t.Parallel()
+	for _, class := range fault.Classes() {
+		sent := fault.Wrap(errors.New("socket of +5491155550101 closed"), class, "some_code", "Something happened; wait").WithAfter(time.Second).WithUntil(later)
+		wire, err := json.Marshal(FailedReply(fmt.Errorf("send: %w", sent)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(wire, []byte("5555")) {
+			t.Errorf("%s: the cause goes over the wire: %s", class, wire)
+		}
+		var reply SendReply
+		if err := json.Unmarshal(wire, &reply); err != nil {
+			t.Fatal(err)
+		}
+		var got *fault.Error
+		if !errors.As(reply.Err(), &got) || got.Class != class || got.Code != "some_code" || got.Message != "Something happened; wait" ||
+			got.After != time.Second || !got.Until.Equal(later) {
+			t.Errorf("%s comes back as %+v", class, got)
+		}
+	}
+	if err := (SendReply{SentAt: at}).Err(); err != nil {
+		t.Errorf("a sent message answers %v", err)
+	}
+	if got := FailedReply(errors.New("password=hunter2")); got.Class != fault.Internal || strings.Contains(got.Message, "hunter2") {
+		t.Errorf("an unclassified error answers %+v", got)
+	}
+}
