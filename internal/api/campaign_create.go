@@ -85,11 +85,18 @@ type draft struct {
 // planCampaign checks the text against the audience's columns, stores the campaign, writes one delivery per recipient, and queues it.
 // Nothing is sent before all of that is written. When planning ends early the campaign never sends.
 func (a *API) planCampaign(ctx context.Context, draft draft, audience campaign.Audience) (*campaignOutput, error) {
+	template, err := campaign.ParseTemplate(draft.Text)
+	if err == nil {
+		err = template.Check(audience.Columns())
+	}
+	if err != nil {
+		return nil, a.problem(ctx, "read the text", err)
+	}
 	created, err := a.storeDraft(ctx, draft, audience.Columns())
 	if err != nil {
 		return nil, a.problem(ctx, "create campaign", err)
 	}
-	planned, err := campaign.PlanAudience(ctx, a.options.Deliveries, created.ID, audience.Rows(), a.now)
+	planned, err := campaign.PlanAudience(ctx, a.options.Deliveries, created.ID, template.Screen(audience.Rows()), a.now)
 	if err == nil && planned.Planned == 0 {
 		err = nobodyToWriteTo(planned)
 	}
@@ -114,15 +121,8 @@ func (a *API) planCampaign(ctx context.Context, draft draft, audience campaign.A
 	return a.getCampaign(ctx, &CampaignInput{ID: stored.ID})
 }
 
-// storeDraft checks what can be checked before a row is read, and stores the campaign.
+// storeDraft stores the campaign, if its session can send.
 func (a *API) storeDraft(ctx context.Context, draft draft, columns []string) (campaign.Campaign, error) {
-	template, err := campaign.ParseTemplate(draft.Text)
-	if err != nil {
-		return campaign.Campaign{}, err
-	}
-	if err := template.Check(columns); err != nil {
-		return campaign.Campaign{}, err
-	}
 	owner, err := a.options.Sessions.Get(ctx, draft.SessionID)
 	if err != nil {
 		return campaign.Campaign{}, err
