@@ -43,6 +43,7 @@ type parts struct {
 	host      *sender.Host
 	projector *sender.Projector
 	sweeper   *sender.Sweeper
+	runner    *sender.Runner
 	worker    *bus.Worker
 	api       *api.API
 	listener  net.Listener
@@ -127,8 +128,8 @@ func (a *App) wireSender(_ context.Context, p *parts) error {
 		return err
 	}
 	p.host, err = sender.NewHost(sender.HostOptions{
-		Sessions: p.database.Sessions(), Deliveries: p.database.Deliveries(), WhatsApp: whatsApp{p.gateway}, Leases: senderLeases{p.keeper},
-		Queue: p.queue, Watcher: p.queue, Sends: p.queue, Pace: a.options.Pace, ConnectJitter: a.connectJitter(), Log: log, Registerer: a.registry,
+		Sessions: p.database.Sessions(), Campaigns: p.database.Campaigns(), Deliveries: p.database.Deliveries(), WhatsApp: whatsApp{p.gateway},
+		Leases: senderLeases{p.keeper}, Queue: p.queue, Watcher: p.queue, Sends: p.queue, Pace: a.options.Pace, ConnectJitter: a.connectJitter(), Log: log, Registerer: a.registry,
 	})
 	if err != nil {
 		return err
@@ -137,7 +138,7 @@ func (a *App) wireSender(_ context.Context, p *parts) error {
 		return err
 	}
 	p.sweeper, err = sender.NewSweeper(sender.SweeperOptions{
-		Sessions: p.database.Sessions(), Campaigns: p.database.Campaigns(), Queue: p.queue, Watcher: p.queue, Log: log,
+		Sessions: p.database.Sessions(), Campaigns: p.database.Campaigns(), Deliveries: p.database.Deliveries(), Queue: p.queue, Watcher: p.queue, Log: log,
 	})
 	return err
 }
@@ -170,7 +171,7 @@ func (a *App) wireWorker(_ context.Context, p *parts) error {
 	if a.options.Pace.Off() {
 		batch = unpacedBatch
 	}
-	runner, err := sender.NewRunner(sender.RunnerOptions{
+	p.runner, err = sender.NewRunner(sender.RunnerOptions{
 		Sessions: p.database.Sessions(), Campaigns: p.database.Campaigns(), Deliveries: p.database.Deliveries(),
 		Suppressions: p.database.Suppressions(), Queue: p.queue, Sends: p.queue, Batch: batch, Log: log, Registerer: a.registry,
 	})
@@ -183,7 +184,7 @@ func (a *App) wireWorker(_ context.Context, p *parts) error {
 	if err := p.worker.HandleLinkSession(pairing.Handle); err != nil {
 		return err
 	}
-	if err := p.worker.HandleRunCampaign(runner.Handle); err != nil {
+	if err := p.worker.HandleRunCampaign(p.runner.Handle); err != nil {
 		return err
 	}
 	return p.worker.HandleMessageReceipt(p.projector.Handle)
@@ -227,7 +228,7 @@ func (a *App) serve(ctx context.Context, p *parts) error {
 	phases := []phase{
 		start(p.keeper.Run, p.projector.Run),
 		start(p.host.Run, p.sweeper.Run),
-		start(p.worker.Run),
+		start(p.worker.Run, p.runner.Run),
 	}
 	select {
 	case <-p.worker.Ready():

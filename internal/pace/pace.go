@@ -1,6 +1,8 @@
 // Package pace says when a session may send its next message.
 //
-// Nouns: Options (the rules of a session), Pacer (one session's clock: it hands out turns with a random gap between them).
+// Nouns: Options (the rules of a session), Pacer (one session's clock: it hands out turns, one at a time), gap (the rule that there is: a
+// random time between two turns). A rule says how long a session must rest after a turn, and the longest rest counts: caps and quiet hours
+// will be rules beside gap.
 //
 // The default is a gap of 4 to 9 seconds, drawn anew for each message: what a person needs to write a short text. Even gaps are a
 // machine's mark (peers.md §2.2: a fixed gap of five seconds was followed by a ban after five messages); and no pacing can promise that a
@@ -22,6 +24,9 @@ type Options struct {
 	// MinGap and MaxGap bound the random gap between two messages; both zero: no gap.
 	MinGap time.Duration
 	MaxGap time.Duration
+	// Draw gives a random duration from zero to below its argument; nil: the process's own randomness. It may be called at the same time
+	// by several pacers.
+	Draw func(below time.Duration) time.Duration
 }
 
 // Human is the pace of a person who writes short texts.
@@ -38,26 +43,54 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// ErrStopped is what Wait gives once the pacer was stopped.
+var ErrStopped = errors.New("pace: the session's turns have ended")
+
 // Pacer hands out turns. Its methods may be called at the same time; each turn is given to one caller.
 type Pacer struct {
-	options Options
-	draw    func(time.Duration) time.Duration
+	rules   []rule
+	stopped chan struct{}
 
-	mu   sync.Mutex
-	next time.Time
+	mu      sync.Mutex
+	next    time.Time
+	stopNow sync.Once
 }
 
-// New makes a pacer whose first turn is free.
+// rule gives how long a session rests after a turn.
+type rule func(turn time.Time) time.Duration
+
+// New makes a pacer. Its first turn comes after a rest too: what the session's former owner sent a moment ago is not known here.
 func New(options Options) (*Pacer, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	return &Pacer{options: options, draw: rand.N[time.Duration]}, nil
+	if options.Draw == nil {
+		options.Draw = rand.N[time.Duration]
+	}
+	pacer := &Pacer{rules: []rule{gap(options)}, stopped: make(chan struct{})}
+	pacer.next = pacer.after(time.Now())
+	return pacer, nil
 }
 
-// Wait takes the next turn and returns when it has come. A context that ends first gives its error; the turn is then lost, so that a caller
-// who gives up cannot make the session faster.
+// gap is the rule of a random time between two turns.
+func gap(options Options) rule {
+	spread := options.MaxGap - options.MinGap
+	return func(time.Time) time.Duration {
+		if spread == 0 {
+			return options.MinGap
+		}
+		return options.MinGap + options.Draw(spread)
+	}
+}
+
+// Wait takes the next turn and returns when it has come. A context that ends first gives its error, and a Stop gives ErrStopped; the turn is
+// then lost, so that a caller who gives up cannot make the session faster.
 func (p *Pacer) Wait(ctx context.Context) error {
+	select {
+	case <-p.stopped:
+		return ErrStopped
+	default:
+	}
 	wait := time.Until(p.take())
 	if wait <= 0 {
 		return ctx.Err()
@@ -67,10 +100,15 @@ func (p *Pacer) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-p.stopped:
+		return ErrStopped
 	case <-timer.C:
 		return nil
 	}
 }
+
+// Stop ends the turns: who waits for one is told at once, and who asks later too.
+func (p *Pacer) Stop() { p.stopNow.Do(func() { close(p.stopped) }) }
 
 // Next is the earliest time of the next turn; in the past when it is free now.
 func (p *Pacer) Next() time.Time {
@@ -79,7 +117,7 @@ func (p *Pacer) Next() time.Time {
 	return p.next
 }
 
-// take gives the time of the next turn and draws the one after.
+// take gives the time of the next turn and finds the one after.
 func (p *Pacer) take() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,13 +125,15 @@ func (p *Pacer) take() time.Time {
 	if p.next.After(turn) {
 		turn = p.next
 	}
-	p.next = turn.Add(p.gap())
+	p.next = p.after(turn)
 	return turn
 }
 
-func (p *Pacer) gap() time.Duration {
-	if spread := p.options.MaxGap - p.options.MinGap; spread > 0 {
-		return p.options.MinGap + p.draw(spread)
+// after gives the earliest turn after one, which is what the strictest rule allows.
+func (p *Pacer) after(turn time.Time) time.Time {
+	var rest time.Duration
+	for _, rule := range p.rules {
+		rest = max(rest, rule(turn))
 	}
-	return p.options.MinGap
+	return turn.Add(rest)
 }

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/lease"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
@@ -21,13 +25,15 @@ import (
 const (
 	// DefaultMaxConnections is how many sessions one egress hosts (design.md §10).
 	DefaultMaxConnections = 6
-	// DefaultSweepEvery is how often a host looks for sessions that nobody told it about.
-	DefaultSweepEvery = 10 * time.Second
+	// DefaultSweepEvery is how often a host or a sweeper looks for what nobody told it about. With the TTL of a lease it bounds how
+	// long the sessions of a worker that died stay without a host.
+	DefaultSweepEvery = 5 * time.Second
 )
 
 // HostOptions are the parts of a Host. Those without a stated default are required.
 type HostOptions struct {
 	Sessions   session.Store
+	Campaigns  campaign.Store
 	Deliveries campaign.Deliveries
 	WhatsApp   WhatsApp
 	Leases     Leases
@@ -42,7 +48,8 @@ type HostOptions struct {
 	ConnectJitter time.Duration
 	// SweepEvery is how often the store is searched; zero: DefaultSweepEvery.
 	SweepEvery time.Duration
-	Log        *slog.Logger
+	// Log takes what happens to sessions; nil: it is dropped.
+	Log *slog.Logger
 	// Registerer takes the metrics; nil: they are not exposed.
 	Registerer prometheus.Registerer
 }
@@ -53,84 +60,112 @@ type Host struct {
 	metrics *hostMetrics
 	// dialling lets one session connect at a time.
 	dialling chan struct{}
-	nudges   chan struct{}
+	nudges   nudges
 
 	mu     sync.Mutex
 	hosted map[session.ID]*hosting
-	// notBefore holds sessions that failed, until they are worth another try.
-	notBefore map[session.ID]retry
+	// resting has the sessions that are not worth a try before a time.
+	resting map[session.ID]rest
 }
 
-// retry is when a session is tried again and how often it failed in a row.
-type retry struct {
-	at       time.Time
+// rest is until when a session is left alone, and how often it failed in a row; held: another worker has it.
+type rest struct {
+	until    time.Time
 	failures int
+	held     bool
 }
 
 // NewHost checks the options and makes a host; it starts nothing.
 func NewHost(options HostOptions) (*Host, error) {
 	switch {
-	case options.Sessions == nil || options.Deliveries == nil:
-		return nil, errors.New("host: Sessions and Deliveries are required")
+	case options.Sessions == nil || options.Campaigns == nil || options.Deliveries == nil:
+		return nil, errors.New("host: Sessions, Campaigns and Deliveries are required")
 	case options.WhatsApp == nil || options.Leases == nil || options.Queue == nil || options.Watcher == nil || options.Sends == nil:
 		return nil, errors.New("host: WhatsApp, Leases, Queue, Watcher and Sends are required")
+	case options.MaxConnections < 0 || options.ConnectJitter < 0 || options.SweepEvery < 0:
+		return nil, errors.New("host: MaxConnections, ConnectJitter and SweepEvery must not be negative")
 	}
 	if err := options.Pace.Validate(); err != nil {
 		return nil, err
 	}
-	if options.MaxConnections == 0 {
-		options.MaxConnections = DefaultMaxConnections
-	}
-	if options.SweepEvery == 0 {
-		options.SweepEvery = DefaultSweepEvery
-	}
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.MaxConnections = orDefault(options.MaxConnections, DefaultMaxConnections)
+	options.SweepEvery = orDefault(options.SweepEvery, DefaultSweepEvery)
+	options.Log = orDiscard(options.Log)
 	metrics, err := newHostMetrics(options.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	return &Host{options: options, metrics: metrics, dialling: make(chan struct{}, 1), nudges: make(chan struct{}, 1),
-		hosted: map[session.ID]*hosting{}, notBefore: map[session.ID]retry{}}, nil
+	return &Host{options: options, metrics: metrics, dialling: make(chan struct{}, 1), nudges: newNudges(),
+		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}}, nil
 }
 
-// Run hosts sessions until the context ends. Then each session, beside the others: takes no more requests, finishes the send in
-// flight, disconnects, and gives its lease back.
+// Run hosts sessions until the context ends, and returns when the last one is given up (hosting.go says in which order).
 func (h *Host) Run(ctx context.Context) error {
-	stopWatching, err := h.options.Watcher.Watch(ctx, "events.session.>", func(string, []byte) { h.nudge() })
+	stopWatching, err := h.options.Watcher.Watch(ctx, "events.session.>", func(subject string, _ []byte) { h.nudges.add(subject) })
 	if err != nil {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
 	defer stopWatching()
-	var sessions sync.WaitGroup
-	defer sessions.Wait()
+	var hostings sync.WaitGroup
+	defer hostings.Wait()
 	ticker := time.NewTicker(h.options.SweepEvery)
 	defer ticker.Stop()
+	err = h.sweep(ctx, &hostings)
 	for {
-		if err := h.sweep(ctx, &sessions); err != nil && ctx.Err() == nil {
-			h.options.Log.Warn("sessions could not be read", "error", err)
+		if err != nil && ctx.Err() == nil {
+			h.options.Log.Warn("sessions could not be taken and are looked at again", "class", fault.Of(err).Label(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-h.nudges:
+		case <-h.nudges.came:
+			err = h.follow(ctx, &hostings)
 		case <-ticker.C:
+			err = h.sweep(ctx, &hostings)
 		}
 	}
 }
 
-// nudge makes the host look at the store soon.
-func (h *Host) nudge() {
+// nudges collects which sessions something was said about. Many at once are one look.
+type nudges struct {
+	mu   *sync.Mutex
+	ids  map[session.ID]struct{}
+	came chan struct{}
+}
+
+func newNudges() nudges {
+	return nudges{mu: &sync.Mutex{}, ids: map[session.ID]struct{}{}, came: make(chan struct{}, 1)}
+}
+
+// add notes the session of a fact's subject ("events.session.<id>.<what>"). What a contact wrote changes nothing for a host.
+func (n nudges) add(subject string) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 4 || parts[3] == "inbound" {
+		return
+	}
+	n.mu.Lock()
+	n.ids[session.ID(parts[2])] = struct{}{}
+	n.mu.Unlock()
 	select {
-	case h.nudges <- struct{}{}:
+	case n.came <- struct{}{}:
 	default: // it is going to look anyway
 	}
 }
 
-// wanted are the states of sessions that a host has work with.
+func (n nudges) take() []session.ID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ids := make([]session.ID, 0, len(n.ids))
+	for id := range n.ids {
+		ids = append(ids, id)
+	}
+	clear(n.ids)
+	return ids
+}
+
+// wanted are the states of sessions that a host has work with. An outdated one is tried again: this may be the newer version.
 func wanted() []session.State {
-	states := []session.State{session.Removing}
+	states := []session.State{session.Removing, session.Outdated}
 	for _, state := range session.States() {
 		if state.Linked() {
 			states = append(states, state)
@@ -139,16 +174,18 @@ func wanted() []session.State {
 	return states
 }
 
-// sweep starts hosting what is not hosted, and tells those that are to look at their record.
-func (h *Host) sweep(ctx context.Context, sessions *sync.WaitGroup) error {
+// sweep looks at every session that a host has work with.
+func (h *Host) sweep(ctx context.Context, hostings *sync.WaitGroup) error {
 	page := store.Page{Size: store.MaxPageSize}
 	for {
 		list, err := h.options.Sessions.List(ctx, session.Filter{States: wanted()}, page)
 		if err != nil {
-			return err
+			return fmt.Errorf("list sessions: %w", err)
 		}
 		for _, found := range list.Items {
-			h.consider(ctx, found, sessions)
+			if err := h.consider(ctx, found, hostings); err != nil {
+				return err
+			}
 		}
 		if list.Next == "" {
 			return nil
@@ -157,25 +194,85 @@ func (h *Host) sweep(ctx context.Context, sessions *sync.WaitGroup) error {
 	}
 }
 
-func (h *Host) consider(ctx context.Context, found session.Session, sessions *sync.WaitGroup) {
+// follow looks at the sessions that something was said about. One that another worker had may be free now.
+func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
+	for _, id := range h.nudges.take() {
+		h.wake(id)
+		found, err := h.options.Sessions.Get(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read session: %w", err)
+		}
+		if !slices.Contains(wanted(), found.State) {
+			continue
+		}
+		if err := h.consider(ctx, found, hostings); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wake makes the hosting of a session look at its record, or ends the rest of a session that another worker had.
+func (h *Host) wake(id session.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if hosting := h.hosted[id]; hosting != nil {
+		hosting.lookAgain()
+	}
+	if h.resting[id].held {
+		delete(h.resting, id)
+	}
+}
+
+// consider starts hosting a session, if it is not hosted, worth a try, and there is room.
+func (h *Host) consider(ctx context.Context, found session.Session, hostings *sync.WaitGroup) error {
+	if !h.free(found) {
+		return nil
+	}
+	claimed, err := h.options.Leases.Claim(ctx, found.ID)
+	if errors.Is(err, lease.ErrHeld) {
+		h.leave(found.ID, rest{until: time.Now().Add(h.options.SweepEvery), held: true})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	hosting := newHosting(h, found, claimed)
+	h.mu.Lock()
+	h.hosted[found.ID] = hosting
+	h.mu.Unlock()
+	h.metrics.hosted.Inc()
+	hostings.Go(func() {
+		defer h.metrics.hosted.Dec()
+		h.finished(ctx, hosting, hosting.run(ctx))
+	})
+	return nil
+}
+
+// free tells whether a session may be taken now; a hosted one is told to look at its record.
+func (h *Host) free(found session.Session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if hosting := h.hosted[found.ID]; hosting != nil {
 		hosting.lookAgain()
-		return
+		return false
 	}
-	if time.Now().Before(h.notBefore[found.ID].at) || h.full(found.Egress) {
-		return
+	now := time.Now()
+	if now.Before(h.resting[found.ID].until) {
+		return false
 	}
-	if found.State == session.Paused && found.Reason == session.ReasonTemporaryBan && time.Now().Before(found.Until) {
-		return
+	switch {
+	case found.State == session.Removing:
+		return true // it goes away at once, so it needs no room
+	case found.State == session.Replaced && now.Before(found.UpdatedAt.Add(replacedRest)):
+		return false // for every worker alike: answering at once would be a war (peers.md W6)
+	case found.Reason == session.ReasonTemporaryBan && limited(found, now):
+		return false
 	}
-	hosting := newHosting(h, found)
-	h.hosted[found.ID] = hosting
-	sessions.Go(func() {
-		err := hosting.run(ctx)
-		h.forget(ctx, found.ID, err)
-	})
+	return !h.full(found.Egress)
 }
 
 // full tells whether an egress has as many sessions as it may. The caller holds mu.
@@ -189,46 +286,53 @@ func (h *Host) full(egress string) bool {
 	return count >= h.options.MaxConnections
 }
 
-// forget ends the hosting of a session and decides when it is worth another try: soon after a clean end, later after each failure.
-func (h *Host) forget(ctx context.Context, id session.ID, err error) {
+func (h *Host) leave(id session.ID, rest rest) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.hosted, id)
-	if ctx.Err() != nil {
+	h.resting[id] = rest
+}
+
+// finished ends the hosting of a session and decides when it is worth another try: later after each failure.
+func (h *Host) finished(ctx context.Context, ended *hosting, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.hosted, ended.id)
+	if err == nil || ctx.Err() != nil {
+		delete(h.resting, ended.id)
 		return
 	}
-	if err == nil {
-		delete(h.notBefore, id)
-		return
+	failures := 1
+	if !ended.wasReady.Load() {
+		failures += h.resting[ended.id].failures
 	}
-	failures := h.notBefore[id].failures + 1
-	h.notBefore[id] = retry{at: time.Now().Add(retryWait(err, failures)), failures: failures}
-	h.options.Log.Info("session is not hosted", "session", string(id), "error", err)
+	wait := restAfter(err, failures)
+	h.resting[ended.id] = rest{until: time.Now().Add(wait), failures: failures}
+	h.options.Log.Info("session is not hosted any more", "session", string(ended.id), "class", fault.Of(err).Label(), "error", err, "wait", wait)
 }
 
 const (
-	shortestRetry = time.Second
-	longestRetry  = time.Minute
-	// replacedRetry is how long a session is left alone after another connection took it over: answering at once would be a war
-	// (peers.md W6).
-	replacedRetry = 5 * time.Minute
-	outdatedRetry = time.Hour
+	shortestRest = time.Second
+	longestRest  = time.Minute
+	// replacedRest is how long a session is left alone after another connection took its device over.
+	replacedRest = 5 * time.Minute
+	// outdatedRest is how long a session is left alone after WhatsApp refused this version.
+	outdatedRest = time.Hour
 )
 
-// retryWait doubles with each failure, with a random half so that sessions that failed together do not come back together.
-func retryWait(err error, failures int) time.Duration {
+// restAfter gives how long a session is left alone after a failure.
+func restAfter(err error, failures int) time.Duration {
 	var ended *endedError
-	if errors.As(err, &ended) {
-		switch ended.reason {
-		case session.ReasonReplaced:
-			return replacedRetry
-		case session.ReasonOutdated:
-			return outdatedRetry
-		}
+	if errors.As(err, &ended) && ended.reason == session.ReasonOutdated {
+		return outdatedRest
 	}
-	wait := longestRetry
+	return backoff(failures)
+}
+
+// backoff doubles with each failure in a row, with a random half, so that what failed together does not come back together.
+func backoff(failures int) time.Duration {
+	wait := longestRest
 	if failures < 6 {
-		wait = shortestRetry << failures
+		wait = shortestRest << failures
 	}
 	return wait/2 + rand.N(wait/2) //nolint:gosec // spreads load, guards no secret
 }
@@ -241,5 +345,33 @@ func (h *Host) Hosted() []session.ID {
 	for id := range h.hosted {
 		ids = append(ids, id)
 	}
+	slices.Sort(ids)
 	return ids
+}
+
+func orDefault[T comparable](value, standard T) T {
+	var zero T
+	if value == zero {
+		return standard
+	}
+	return value
+}
+
+func orDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}
+
+// sleep waits, or ends early with the context's error.
+func sleep(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/events"
@@ -16,16 +19,23 @@ import (
 
 // hosting is one session in a host's hands: its lease, its connection, its pace.
 type hosting struct {
-	host       *Host
-	id         session.ID
-	egress     string
-	pacer      *pace.Pacer
-	look       chan struct{}
-	ended      chan endedError
-	receipts   *receiptBook
-	lease      Lease
+	host     *Host
+	id       session.ID
+	egress   string
+	lease    Lease
+	pacer    *pace.Pacer
+	gate     gate
+	receipts *receiptBook
+	// look holds a wish to read the record again.
+	look chan struct{}
+	// ended holds why the connection ended for good.
+	ended chan endedError
+	// closing is closed by beginClosing, when the connection is about to be closed.
+	closing      chan struct{}
+	beginClosing func()
+	wasReady     atomic.Bool
+	// connection is set before requests are served.
 	connection Connection
-	gate       gate
 }
 
 // endedError says that the connection ended for good, and why.
@@ -34,10 +44,12 @@ type endedError struct{ reason session.Reason }
 // Error names the reason.
 func (e *endedError) Error() string { return "the connection ended: " + string(e.reason) }
 
-func newHosting(h *Host, found session.Session) *hosting {
+func newHosting(h *Host, found session.Session, claimed Lease) *hosting {
 	pacer, _ := pace.New(h.options.Pace) // NewHost validated the options
-	return &hosting{host: h, id: found.ID, egress: found.Egress, pacer: pacer, look: make(chan struct{}, 1),
-		ended: make(chan endedError, 1), receipts: newReceiptBook()}
+	closing := make(chan struct{})
+	return &hosting{host: h, id: found.ID, egress: found.Egress, lease: claimed, pacer: pacer, receipts: newReceiptBook(),
+		look: make(chan struct{}, 1), ended: make(chan endedError, 1),
+		closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
 }
 
 // lookAgain makes the hosting read its record soon.
@@ -48,178 +60,208 @@ func (s *hosting) lookAgain() {
 	}
 }
 
-// closeTimeout bounds what has to be written when a session is given up.
-const closeTimeout = 5 * time.Second
+const (
+	// openTimeout bounds the dialling of one session, as the others wait for it.
+	openTimeout = 30 * time.Second
+	// drainTime bounds the send that is in flight when a session is given up.
+	drainTime = 10 * time.Second
+	// closeTimeout bounds what has to be written when a session or a slice ends.
+	closeTimeout = 5 * time.Second
+)
 
-// run holds the session until the context ends, its lease is lost, or its connection ended for good. The stop order is the flow order:
-// requests, the send in flight, the connection, the lease.
+// run holds the session until the context ends, its lease is lost, its connection ended for good, or a person removes it.
+//
+// The stop order is the flow order: no more requests are taken, and who waits for its turn is sent elsewhere; the send in flight is
+// finished; the connection is closed; the record says that the session is offline; the lease is given back; and only then the others are
+// told, so that the next host finds it free. A lost lease turns the order round: the connection is closed at once, and nothing is
+// written, because the session may have another owner.
 func (s *hosting) run(ctx context.Context) error {
-	lease, err := s.host.options.Leases.Claim(ctx, s.id)
-	if err != nil {
+	held, cut := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-s.lease.Done():
+			cut()
+		case <-held.Done():
+		}
+	})
+	err := s.serve(ctx, held, cut)
+	cut()
+	watching.Wait()
+
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	left, changed, leaveErr := s.apply(leaving, toOffline(session.ReasonNone))
+	if releaseErr := s.lease.Release(leaving); releaseErr != nil {
+		s.host.options.Log.Warn("lease could not be given back and will expire", "session", string(s.id), "error", releaseErr)
+	}
+	if changed {
+		leaveErr = s.announce(leaving, left)
+	}
+	if leaveErr != nil {
+		s.host.options.Log.Warn("session's end could not be written or told", "session", string(s.id), "error", leaveErr)
+	}
+	return err
+}
+
+// serve connects the session and answers for it until its end. held ends when the lease is lost; cut ends it.
+func (s *hosting) serve(ctx, held context.Context, cut func()) error {
+	current, err := s.begin(held)
+	if err != nil || !slices.Contains(wanted(), current.State) {
 		return err
 	}
-	s.lease = lease
-	defer s.release(ctx)
-	current, err := s.host.options.Sessions.Get(ctx, s.id)
+	if current.State == session.Removing && current.Device.IsZero() {
+		return s.erase(ctx, current)
+	}
+	if err := s.open(ctx, held, current); err != nil {
+		return s.cannotOpen(held, current, err)
+	}
+	stopServing, err := s.host.options.Sends.ServeSends(held, s.id, s.answer)
 	if err != nil {
-		return fmt.Errorf("read session: %w", err)
-	}
-	if !current.State.Linked() && current.State != session.Removing {
-		return nil
-	}
-	if err := s.open(ctx, current); err != nil {
-		return s.cannotOpen(ctx, current, err)
-	}
-	defer s.connection.Close()
-	stop, err := s.host.options.Sends.ServeSends(ctx, s.id, s.answer)
-	if err != nil {
+		s.hangUp(cut)
 		return fmt.Errorf("serve sends: %w", err)
 	}
-	defer stop()
-	return s.hold(ctx, current)
+	stopServing = sync.OnceFunc(stopServing)
+	current, err = s.hold(ctx, current)
+	s.pacer.Stop()
+	if s.lease.Held() {
+		overdue := time.AfterFunc(drainTime, cut)
+		stopServing()
+		overdue.Stop()
+	}
+	removing := err == nil && current.State == session.Removing && ctx.Err() == nil
+	if removing {
+		err = s.logout(held)
+	}
+	s.hangUp(cut)
+	stopServing()
+	if removing && err == nil {
+		return s.erase(ctx, current)
+	}
+	return err
+}
+
+// begin reads the record, now that the lease is held. A former owner that died has left it as ready, which it is not.
+func (s *hosting) begin(held context.Context) (session.Session, error) {
+	current, err := s.host.options.Sessions.Get(held, s.id)
+	if errors.Is(err, store.ErrNotFound) {
+		return session.Session{}, nil
+	}
+	if err != nil {
+		return current, fmt.Errorf("read session: %w", err)
+	}
+	s.gate.set(current)
+	if current.State == session.Ready {
+		s.report(held, toOffline(session.ReasonConnectionLost))
+	}
+	return current, nil
 }
 
 // open dials, one session at a time, after a random wait.
-func (s *hosting) open(ctx context.Context, current session.Session) error {
+func (s *hosting) open(ctx, held context.Context, current session.Session) error {
+	dial, cancel := context.WithCancel(held)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
 	select {
 	case s.host.dialling <- struct{}{}:
 		defer func() { <-s.host.dialling }()
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-dial.Done():
+		return errMoving()
 	}
 	if longest := s.host.options.ConnectJitter; longest > 0 {
-		if err := sleep(ctx, rand.N(longest)); err != nil { //nolint:gosec // spreads load, guards no secret
-			return err
+		if err := sleep(dial, rand.N(longest)); err != nil { //nolint:gosec // spreads load, guards no secret
+			return errMoving()
 		}
 	}
-	if !s.lease.Held() {
-		return fault.New(fault.RetryLater, "lease_lost", "Another worker took the session over")
+	dial, cancelDial := context.WithTimeout(dial, openTimeout)
+	defer cancelDial()
+	if !s.lease.Held() || dial.Err() != nil {
+		return errMoving()
 	}
-	s.gate.set(current)
-	connection, err := s.host.options.WhatsApp.Open(ctx, session.OpenRequest{
+	inTime := context.AfterFunc(dial, s.beginClosing) // Open closes what it has begun, and a signal must not hold it up
+	connection, err := s.host.options.WhatsApp.Open(dial, session.OpenRequest{
 		Session: s.id, Device: current.Device, Identity: session.IdentityFor(current.UserID),
-		Signals: func(signal session.Signal) { s.signal(ctx, signal) },
+		Signals: func(signal session.Signal) { s.signal(held, signal) },
 	})
 	if err != nil {
 		return fmt.Errorf("open connection: %w", err)
+	}
+	if !inTime() {
+		connection.Close()
+		return errMoving()
 	}
 	s.connection = connection
 	return nil
 }
 
-// cannotOpen writes down what a failed opening means: keys that are gone are a logout that nobody saw.
-func (s *hosting) cannotOpen(ctx context.Context, current session.Session, err error) error {
+// cannotOpen decides what a failed opening means: keys that are gone are a logout that nobody saw.
+func (s *hosting) cannotOpen(held context.Context, current session.Session, err error) error {
 	if fault.Of(err) != fault.Relink {
 		return err
 	}
 	if current.State == session.Removing {
-		return s.remove(ctx, current)
+		return s.erase(held, current)
 	}
-	return errors.Join(err, s.change(ctx, toLoggedOut(session.ReasonLoggedOut)))
-}
-
-// hold waits for the end, looking at the record when it is nudged.
-func (s *hosting) hold(ctx context.Context, current session.Session) error {
-	for {
-		if current.State == session.Removing {
-			return s.remove(ctx, current)
-		}
-		select {
-		case <-ctx.Done():
-			s.markOffline(ctx)
-			return nil
-		case <-s.lease.Done():
-			return fault.New(fault.RetryLater, "lease_lost", "Another worker took the session over")
-		case ended := <-s.ended:
-			return &ended
-		case <-s.look:
-		}
-		found, err := s.host.options.Sessions.Get(ctx, s.id)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err == nil {
-			current = found
-			s.gate.set(found)
-		}
-	}
-}
-
-// markOffline says that a stopping host leaves the session, so that nobody takes an old "ready" for the truth.
-func (s *hosting) markOffline(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := s.change(ctx, toOffline(session.ReasonNone)); err != nil {
-		s.host.options.Log.Warn("session could not be marked offline", "session", string(s.id), "error", err)
-	}
-}
-
-func (s *hosting) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := s.lease.Release(ctx); err != nil {
-		s.host.options.Log.Warn("lease could not be given back and will expire", "session", string(s.id), "error", err)
-	}
-}
-
-// remove unlinks the device, deletes its keys and its record, and says so.
-func (s *hosting) remove(ctx context.Context, current session.Session) error {
-	if s.connection != nil {
-		if err := s.logout(ctx); err != nil {
-			return err
-		}
-		s.connection.Close()
-	}
-	if err := s.host.options.WhatsApp.Forget(ctx, current.Device); err != nil {
-		return fmt.Errorf("delete keys: %w", err)
-	}
-	if err := s.host.options.Sessions.Delete(ctx, s.id); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("delete session: %w", err)
-	}
-	s.host.options.Log.Info("session removed", "session", string(s.id))
-	return s.host.options.Queue.PublishFact(ctx, events.SessionChanged{Version: events.FactVersion, SessionID: s.id, UserID: current.UserID,
-		State: session.Removed, Reason: current.Reason, At: time.Now().UTC()})
-}
-
-// logoutPatience is how long a session that is being removed may take to be logged in, so that it can be logged out.
-const logoutPatience = 20 * time.Second
-
-// logout waits until the device is logged in; a device that WhatsApp has removed already needs no more.
-func (s *hosting) logout(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, logoutPatience)
-	defer cancel()
-	select {
-	case <-s.gate.connected():
-	case <-s.ended:
-		return nil
-	case <-ctx.Done():
-		return fault.New(fault.RetryLater, "logout_waits", "The device is not connected and cannot be logged out yet; it is tried again")
-	}
-	if err := s.connection.Logout(ctx); err != nil {
-		return fmt.Errorf("log out: %w", err)
-	}
+	s.report(held, toLoggedOut(session.ReasonLoggedOut))
 	return nil
 }
 
-// answer is how a request to send is served: gate, pace, send (stages.go).
-func (s *hosting) answer(ctx context.Context, request events.SendRequest) events.SendReply {
-	work := &errand{hosting: s, request: request}
-	if err := runStages(ctx, work, hostStages()); err != nil {
-		s.host.metrics.sends.WithLabelValues(fault.Of(err).Label()).Inc()
-		return events.FailedReply(err)
+// hold waits for the end, looking at the record when it is nudged. It gives the record as it is then.
+func (s *hosting) hold(ctx context.Context, current session.Session) (session.Session, error) {
+	for slices.Contains(wanted(), current.State) && current.State != session.Removing {
+		select {
+		case <-ctx.Done():
+			return current, nil
+		case <-s.lease.Done():
+			return current, errMoving()
+		case ended := <-s.ended:
+			return current, &ended
+		case <-s.look:
+		}
+		found, err := s.host.options.Sessions.Get(ctx, s.id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return session.Session{}, nil
+		case err != nil && ctx.Err() == nil:
+			s.host.options.Log.Warn("session could not be read and is looked at again", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+			continue
+		case err != nil:
+			continue
+		}
+		current = s.mend(ctx, found)
 	}
-	s.host.metrics.sends.WithLabelValues("ok").Inc()
-	return events.SendReply{SentAt: work.sentAt}
+	return current, nil
 }
 
-// sleep waits, or ends early with the context's error.
-func sleep(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
+// mend brings record and connection together: a limit that has run out, and what could not be written when it happened.
+func (s *hosting) mend(ctx context.Context, found session.Session) session.Session {
+	s.gate.set(found)
+	change := toOffline(session.ReasonConnectionLost)
+	if s.gate.isOnline() {
+		change = toReady()
 	}
+	if mended, changed := s.report(ctx, change); changed {
+		return mended
+	}
+	return found
+}
+
+// hangUp ends the connection, if there is one. The signal being handled may take a while to be written down, but not for ever.
+func (s *hosting) hangUp(cut func()) {
+	s.beginClosing()
+	overdue := time.AfterFunc(closeTimeout, cut)
+	defer overdue.Stop()
+	s.connection.Close()
+}
+
+// answer is how a request to send is served (hostStages).
+func (s *hosting) answer(ctx context.Context, request events.SendRequest) events.SendReply {
+	began := time.Now()
+	work := &order{hosting: s, request: request}
+	err := through(ctx, hostStages, work)
+	s.host.metrics.sent(err, time.Since(began))
+	if err != nil {
+		return events.FailedReply(err)
+	}
+	return events.SendReply{SentAt: work.sentAt}
 }

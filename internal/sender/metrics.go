@@ -2,24 +2,37 @@ package sender
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
 type hostMetrics struct {
-	sends           *prometheus.CounterVec
+	hosted          prometheus.Gauge
+	sends           *prometheus.HistogramVec
+	paceWait        prometheus.Histogram
 	receipts        *prometheus.CounterVec
 	retries         prometheus.Counter
 	qrIgnored       prometheus.Counter
 	readyDuplicates prometheus.Counter
-	paceWait        prometheus.Histogram
 }
 
 func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 	m := &hostMetrics{
-		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sends_total", Help: "Requests to send a message, by class of the result (\"ok\" for success).",
+		hosted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sessions_hosted", Help: "Sessions that this process holds the lease of, connected or connecting.",
+		}),
+		sends: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "send_request_duration_seconds",
+			Help:    "Time from a request to send a message to its answer, the wait for the session's pace included, by class of the result (\"ok\" for success).",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .5, 1, 2.5, 5, 10, 30, 60, 120}, NativeHistogramBucketFactor: 1.1,
 		}, []string{"class"}),
+		paceWait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "pace_wait_seconds", Help: "Time that a message waited for its session's turn.",
+			Buckets: []float64{.001, .01, .1, 1, 2.5, 5, 10, 30, 60}, NativeHistogramBucketFactor: 1.1,
+		}),
 		receipts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receipts_published_total", Help: "Receipts for messages of campaigns, by kind.",
 		}, []string{"kind"}),
@@ -32,12 +45,17 @@ func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 		readyDuplicates: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "wa_hosted_ready_duplicates_total", Help: "Reports of a connected session that was ready already.",
 		}),
-		paceWait: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "pace_wait_seconds", Help: "Time that a message waited for its session's turn.",
-			Buckets: []float64{.001, .01, .1, 1, 2.5, 5, 10, 30, 60}, NativeHistogramBucketFactor: 1.1,
-		}),
 	}
-	return m, register(registerer, m.sends, m.receipts, m.retries, m.qrIgnored, m.readyDuplicates, m.paceWait)
+	return m, register(registerer, m.hosted, m.sends, m.paceWait, m.receipts, m.retries, m.qrIgnored, m.readyDuplicates)
+}
+
+// sent counts a request to send by what came of it.
+func (m *hostMetrics) sent(err error, took time.Duration) {
+	class := "ok"
+	if err != nil {
+		class = fault.Of(err).Label()
+	}
+	m.sends.WithLabelValues(class).Observe(took.Seconds())
 }
 
 type runnerMetrics struct {
@@ -55,6 +73,33 @@ func newRunnerMetrics(registerer prometheus.Registerer) (*runnerMetrics, error) 
 		}, []string{"class"}),
 	}
 	return m, register(registerer, m.running, m.failures)
+}
+
+type projectorMetrics struct {
+	projected *prometheus.CounterVec
+	missing   prometheus.Counter
+	delay     prometheus.Histogram
+	batch     prometheus.Histogram
+}
+
+func newProjectorMetrics(registerer prometheus.Registerer) (*projectorMetrics, error) {
+	m := &projectorMetrics{
+		projected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "receipts_projected_total", Help: "Receipts written into deliveries, by kind.",
+		}, []string{"kind"}),
+		missing: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "receipts_without_delivery_total", Help: "Receipts for deliveries that are not in the store.",
+		}),
+		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "receipt_delay_seconds", Help: "Time from a contact's confirmation to its record in the delivery.",
+			Buckets: []float64{.01, .05, .1, .5, 1, 5, 10, 60, 300, 3600, 86400}, NativeHistogramBucketFactor: 1.1,
+		}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "receipts_batch_size", Help: "Outcomes that one write of receipts held.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500}, NativeHistogramBucketFactor: 1.1,
+		}),
+	}
+	return m, register(registerer, m.projected, m.missing, m.delay, m.batch)
 }
 
 func register(registerer prometheus.Registerer, collectors ...prometheus.Collector) error {

@@ -18,7 +18,7 @@ import (
 // together by the next one, and each Handle returns when its own outcomes are in the store.
 type Projector struct {
 	deliveries campaign.Deliveries
-	projected  *prometheus.CounterVec
+	metrics    *projectorMetrics
 	work       chan projection
 }
 
@@ -33,14 +33,11 @@ func NewProjector(deliveries campaign.Deliveries, registerer prometheus.Register
 	if deliveries == nil {
 		return nil, errors.New("projector: the deliveries are required")
 	}
-	projected := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "receipts_projected_total",
-		Help: "Receipts written into deliveries, by kind.",
-	}, []string{"kind"})
-	if err := register(registerer, projected); err != nil {
+	metrics, err := newProjectorMetrics(registerer)
+	if err != nil {
 		return nil, err
 	}
-	return &Projector{deliveries: deliveries, projected: projected, work: make(chan projection, campaign.MaxBatch)}, nil
+	return &Projector{deliveries: deliveries, metrics: metrics, work: make(chan projection, campaign.MaxBatch)}, nil
 }
 
 // receiptStates says what a receipt makes of a delivery.
@@ -52,85 +49,97 @@ var receiptStates = map[session.ReceiptKind]campaign.DeliveryState{
 
 // Handle writes one receipt down.
 func (p *Projector) Handle(ctx context.Context, fact events.MessageReceipt) error {
-	state, known := receiptStates[fact.Receipt]
-	if !known {
-		return fault.New(fault.Poison, "unknown_receipt", "The receipt is of a kind that this worker does not know; upgrade the workers")
-	}
-	if len(fact.MessageIDs) > campaign.MaxBatch {
-		return fault.New(fault.Poison, "receipt_too_long", "The receipt names more messages than a batch may have")
-	}
-	mine := projection{done: make(chan error, 1)}
-	for _, id := range fact.MessageIDs {
-		mine.outcomes = append(mine.outcomes, campaign.Outcome{DeliveryID: id, State: state, At: fact.At})
+	mine, err := projectionOf(fact)
+	if err != nil {
+		return err
 	}
 	select {
 	case p.work <- mine:
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("project a receipt: %w", ctx.Err())
 	}
 	select {
 	case err := <-mine.done:
-		if err == nil {
-			p.projected.WithLabelValues(string(fact.Receipt)).Add(float64(len(fact.MessageIDs)))
+		if err != nil {
+			return fmt.Errorf("project a receipt: %w", err)
 		}
-		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("project a receipt: %w", ctx.Err())
 	}
+	p.metrics.projected.WithLabelValues(string(fact.Receipt)).Add(float64(len(fact.MessageIDs)))
+	p.metrics.delay.Observe(max(0, time.Since(fact.At).Seconds()))
+	return nil
+}
+
+func projectionOf(fact events.MessageReceipt) (projection, error) {
+	state, known := receiptStates[fact.Receipt]
+	if !known {
+		return projection{}, fault.New(fault.Poison, "unknown_receipt", "The receipt is of a kind that this worker does not know; upgrade the workers")
+	}
+	if len(fact.MessageIDs) > campaign.MaxBatch || fact.At.IsZero() {
+		return projection{}, fault.New(fault.Poison, "receipt_malformed", "The receipt names more messages than a batch may have, or no time")
+	}
+	made := projection{done: make(chan error, 1), outcomes: make([]campaign.Outcome, len(fact.MessageIDs))}
+	for i, id := range fact.MessageIDs {
+		made.outcomes[i] = campaign.Outcome{DeliveryID: id, State: state, At: fact.At}
+	}
+	return made, nil
 }
 
 // Run writes batches until the context ends. It must outlive the workers that call Handle.
 func (p *Projector) Run(ctx context.Context) error {
+	var overhang *projection
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case first := <-p.work:
-			p.write(ctx, p.gather(first))
+		var first projection
+		switch {
+		case overhang != nil:
+			first = *overhang
+		default:
+			select {
+			case <-ctx.Done():
+				return nil
+			case first = <-p.work:
+			}
 		}
+		var batch []projection
+		batch, overhang = p.gather(first)
+		p.write(ctx, batch)
 	}
 }
 
-// gather adds what is waiting to the first projection, up to a batch.
-func (p *Projector) gather(first projection) []projection {
-	batch := []projection{first}
-	size := len(first.outcomes)
-	for size < campaign.MaxBatch/2 {
+// gather adds what is waiting to the first projection, up to a batch. What does not fit any more is the beginning of the next.
+func (p *Projector) gather(first projection) (batch []projection, overhang *projection) {
+	batch, size := []projection{first}, len(first.outcomes)
+	for {
 		select {
 		case next := <-p.work:
+			if size += len(next.outcomes); size > campaign.MaxBatch {
+				return batch, &next
+			}
 			batch = append(batch, next)
-			size += len(next.outcomes)
 		default:
-			return batch
+			return batch, nil
 		}
 	}
-	return batch
 }
 
 // projectTimeout bounds one write.
 const projectTimeout = 30 * time.Second
 
+// write writes a batch down, all of it or nothing, and tells everybody in it.
 func (p *Projector) write(ctx context.Context, batch []projection) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), projectTimeout)
 	defer cancel()
 	var outcomes []campaign.Outcome
-	var err error
-	flush := func() {
-		if len(outcomes) > 0 && err == nil {
-			_, err = p.deliveries.Record(ctx, outcomes)
-		}
-		outcomes = nil
-	}
 	for _, one := range batch {
-		if len(outcomes)+len(one.outcomes) > campaign.MaxBatch {
-			flush()
-		}
 		outcomes = append(outcomes, one.outcomes...)
 	}
-	flush()
-	if err != nil {
-		err = fmt.Errorf("record receipts: %w", err)
+	missing, err := 0, error(nil)
+	if len(outcomes) > 0 {
+		missing, err = p.deliveries.Record(ctx, outcomes)
 	}
+	p.metrics.batch.Observe(float64(len(outcomes)))
+	p.metrics.missing.Add(float64(missing))
 	for _, one := range batch {
 		one.done <- err
 	}

@@ -3,8 +3,11 @@ package sender
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
@@ -16,31 +19,32 @@ import (
 type receiptBook struct {
 	mu       sync.Mutex
 	campaign map[string]campaign.ID
-	order    []string
-	next     int
+	// order has the messages in the order of their coming; next is the oldest once it is full.
+	order []string
+	next  int
 }
 
 // maxRemembered bounds the book: receipts of a hundred messages back are common, of thousands rare.
 const maxRemembered = 4096
 
 func newReceiptBook() *receiptBook {
-	return &receiptBook{campaign: map[string]campaign.ID{}, order: make([]string, 0, 16)}
+	return &receiptBook{campaign: map[string]campaign.ID{}}
 }
 
 func (b *receiptBook) note(messageID string, id campaign.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, known := b.campaign[messageID]; known {
-		return
-	}
+	_, known := b.campaign[messageID]
 	b.campaign[messageID] = id
-	if len(b.order) < maxRemembered {
+	switch {
+	case known:
+	case len(b.order) < maxRemembered:
 		b.order = append(b.order, messageID)
-		return
+	default:
+		delete(b.campaign, b.order[b.next])
+		b.order[b.next] = messageID
+		b.next = (b.next + 1) % maxRemembered
 	}
-	delete(b.campaign, b.order[b.next])
-	b.order[b.next] = messageID
-	b.next = (b.next + 1) % maxRemembered
 }
 
 func (b *receiptBook) find(messageID string) (campaign.ID, bool) {
@@ -50,43 +54,71 @@ func (b *receiptBook) find(messageID string) (campaign.ID, bool) {
 	return id, known
 }
 
-// publishReceipt says what a contact confirmed, one fact for each campaign. A message that no campaign sent is nobody's business.
+// publishReceipt says what a contact confirmed. It returns when the queue has it, or when the connection ends: then WhatsApp repeats it.
 func (s *hosting) publishReceipt(ctx context.Context, receipt session.ReceiptArrived) {
+	if receipt.At.IsZero() { // a receipt need not have a time
+		receipt.At = time.Now()
+	}
+	s.keep(ctx, func(ctx context.Context) error {
+		messages, err := s.byCampaign(ctx, receipt.MessageIDs)
+		if err != nil {
+			return err
+		}
+		for owner, ids := range messages {
+			if err := s.publishReceiptOf(ctx, owner, ids, receipt); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// publishReceiptOf publishes one fact for each batch of a campaign's messages.
+func (s *hosting) publishReceiptOf(ctx context.Context, owner campaign.ID, ids []string, receipt session.ReceiptArrived) error {
+	for batch := range slices.Chunk(ids, campaign.MaxBatch) {
+		err := s.host.options.Queue.PublishFact(ctx, events.MessageReceipt{Version: events.FactVersion, SessionID: s.id, CampaignID: owner,
+			MessageIDs: batch, Receipt: receipt.Kind, At: receipt.At.UTC()})
+		if err != nil {
+			return err
+		}
+		s.host.metrics.receipts.WithLabelValues(string(receipt.Kind)).Add(float64(len(batch)))
+	}
+	return nil
+}
+
+// byCampaign sorts messages by their campaign. One that no campaign sent is nobody's business.
+func (s *hosting) byCampaign(ctx context.Context, ids []string) (map[campaign.ID][]string, error) {
 	messages := map[campaign.ID][]string{}
-	for _, id := range receipt.MessageIDs {
-		if owner, found := s.campaignOf(ctx, id); found {
+	for _, id := range ids {
+		owner, err := s.campaignOf(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if owner != "" {
 			messages[owner] = append(messages[owner], id)
 		}
 	}
-	for owner, ids := range messages {
-		s.host.metrics.receipts.WithLabelValues(string(receipt.Kind)).Add(float64(len(ids)))
-		s.persist(ctx, events.MessageReceipt{Version: events.FactVersion, SessionID: s.id, CampaignID: owner, MessageIDs: ids,
-			Receipt: receipt.Kind, At: receipt.At.UTC()})
-	}
+	return messages, nil
 }
 
-// campaignOf finds the campaign of a message, in memory or, after a restart, in the store.
-func (s *hosting) campaignOf(ctx context.Context, messageID string) (campaign.ID, bool) {
+// campaignOf finds the campaign of a message, in memory or, after a restart, in the store; it is empty when there is none.
+func (s *hosting) campaignOf(ctx context.Context, messageID string) (campaign.ID, error) {
 	if owner, known := s.receipts.find(messageID); known {
-		return owner, owner != ""
+		return owner, nil
 	}
-	if len(messageID) != messageIDLength || !strings.HasPrefix(messageID, "3EB0") {
-		return "", false
+	if !maybeDelivery(messageID) {
+		return "", nil
 	}
-	for failures := 1; ; failures++ {
-		delivery, err := s.host.options.Deliveries.Get(ctx, messageID)
-		switch {
-		case err == nil:
-			s.receipts.note(messageID, delivery.CampaignID)
-			return delivery.CampaignID, true
-		case errors.Is(err, store.ErrNotFound), ctx.Err() != nil:
-			return "", false
-		}
-		if sleep(ctx, retryWait(err, min(failures, 4))) != nil {
-			return "", false
-		}
+	delivery, err := s.host.options.Deliveries.Get(ctx, messageID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("find the delivery of a receipt: %w", err)
 	}
+	s.receipts.note(messageID, delivery.CampaignID)
+	return delivery.CampaignID, nil
 }
 
-// messageIDLength is the length of campaign.MessageID.
-const messageIDLength = 22
+// maybeDelivery tells whether a message id has the form of campaign.MessageID. The ids of WhatsApp's own clients have others, but for
+// WhatsApp Web's.
+func maybeDelivery(messageID string) bool {
+	return len(messageID) == 22 && strings.HasPrefix(messageID, "3EB0")
+}

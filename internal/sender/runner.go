@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,13 +41,15 @@ type RunnerOptions struct {
 	Batch int
 	// SendTimeout bounds one message, its wait for the session's pace included; zero: DefaultSendTimeout.
 	SendTimeout time.Duration
-	// Patience is how long one message is tried again before its campaign waits for something to change; zero: DefaultPatience.
+	// Patience is how long a message is tried again while its session cannot send, before its campaign is paused until something
+	// changes; zero: DefaultPatience. For what concerns only its recipient it is a third of that.
 	Patience time.Duration
 	// MaxAttempts is how often a message without a known outcome is sent, under the same id; zero: DefaultMaxAttempts.
 	MaxAttempts int
 	// ConsecutiveFailures pauses a campaign after so many failed recipients in a row; zero: DefaultConsecutiveFailures.
 	ConsecutiveFailures int
-	Log                 *slog.Logger
+	// Log takes what happens to campaigns; nil: it is dropped.
+	Log *slog.Logger
 	// Registerer takes the metrics; nil: they are not exposed.
 	Registerer prometheus.Registerer
 }
@@ -55,6 +58,10 @@ type RunnerOptions struct {
 type Runner struct {
 	options RunnerOptions
 	metrics *runnerMetrics
+
+	mu       sync.Mutex
+	running  map[campaign.ID]struct{}
+	stopping bool
 }
 
 // NewRunner checks the options and makes a runner.
@@ -68,134 +75,141 @@ func NewRunner(options RunnerOptions) (*Runner, error) {
 	if options.Batch < 0 || options.Batch > campaign.MaxBatch {
 		return nil, fmt.Errorf("runner: Batch must be 1 to %d, not %d", campaign.MaxBatch, options.Batch)
 	}
+	if options.Slice < 0 || options.SendTimeout < 0 || options.Patience < 0 || options.MaxAttempts < 0 || options.ConsecutiveFailures < 0 {
+		return nil, errors.New("runner: times and limits must not be negative")
+	}
 	options.Batch = orDefault(options.Batch, 1)
 	options.Slice = orDefault(options.Slice, DefaultSlice)
 	options.SendTimeout = orDefault(options.SendTimeout, DefaultSendTimeout)
 	options.Patience = orDefault(options.Patience, DefaultPatience)
 	options.MaxAttempts = orDefault(options.MaxAttempts, DefaultMaxAttempts)
 	options.ConsecutiveFailures = orDefault(options.ConsecutiveFailures, DefaultConsecutiveFailures)
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
+	options.Log = orDiscard(options.Log)
 	metrics, err := newRunnerMetrics(options.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{options: options, metrics: metrics}, nil
+	return &Runner{options: options, metrics: metrics, running: map[campaign.ID]struct{}{}}, nil
 }
 
-func orDefault[T comparable](value, standard T) T {
-	var zero T
-	if value == zero {
-		return standard
-	}
-	return value
+// Run waits for the end of the context, which begins the stop: from then on each slice ends behind the message that it has in hand, and its
+// campaign is queued for another worker. Without it a slice goes on until its job's own context ends.
+func (r *Runner) Run(ctx context.Context) error {
+	<-ctx.Done()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopping = true
+	return nil
+}
+
+func (r *Runner) isStopping() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stopping
 }
 
 // Handle runs one slice of a campaign: it sends what it can, writes down what came of it, and then completes the campaign, leaves it paused, or
 // queues its next slice. A job that is out of date, because its campaign went on, was paused or has ended, is done at once.
 func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
-	current, err := r.start(ctx, job)
-	if err != nil || current.State != campaign.Running {
+	if !r.enter(job.CampaignID) {
+		return fault.New(fault.RetryLater, "campaign_running", "This worker is running the campaign at this moment; its job came twice").
+			WithAfter(r.options.Slice)
+	}
+	defer r.exit(job.CampaignID)
+	current, mine, err := r.start(ctx, job)
+	if err != nil {
 		return err
 	}
-	r.metrics.running.Inc()
-	defer r.metrics.running.Dec()
-	log := r.options.Log.With("campaign", string(current.ID), "session", string(current.SessionID))
-	run, err := newRun(r, current, job.Slice)
-	if err != nil {
-		return r.fail(ctx, current.ID, err)
+	if !mine {
+		return r.follow(ctx, current)
 	}
-	log.Info("campaign slice started", "slice", job.Slice)
+	log := r.options.Log.With("campaign", string(current.ID), "session", string(current.SessionID))
+	run, err := newRun(r, current)
+	if err != nil {
+		return r.fail(ctx, current, err)
+	}
+	log.Info("campaign slice started", "slice", current.Slice)
 	end, err := run.work(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("run campaign %s: %w", current.ID, err)
 	}
-	log.Info("campaign slice ended", "slice", job.Slice, "how", end.event, "reason", end.reason)
-	return r.conclude(ctx, current.ID, end)
+	log.Info("campaign slice ended", "slice", current.Slice, "how", string(end.event), "reason", end.reason)
+	return r.conclude(ctx, current, end)
 }
 
-// start marks the campaign as running. The campaign that it gives is in another state when there is nothing to do.
-func (r *Runner) start(ctx context.Context, job events.RunCampaign) (campaign.Campaign, error) {
-	started := false
-	current, err := campaign.Modify(ctx, r.options.Campaigns, job.CampaignID, func(c *campaign.Campaign) error {
-		started = false
-		if c.Slice != job.Slice || c.State != campaign.Queued {
-			return campaign.ErrUnchanged
-		}
-		changed, err := campaign.Apply(*c, campaign.Start, time.Now().UTC())
-		if err != nil {
-			return err
-		}
-		*c, started = changed, true
-		return nil
-	})
+// enter notes that a campaign is being run here; false: it is already. That happens when this process was frozen for so long that the queue
+// gave its job out again.
+func (r *Runner) enter(id campaign.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, already := r.running[id]; already {
+		return false
+	}
+	r.running[id] = struct{}{}
+	r.metrics.running.Inc()
+	return true
+}
+
+func (r *Runner) exit(id campaign.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.running, id)
+	r.metrics.running.Dec()
+}
+
+// start marks the campaign as running. mine tells whether this job is the one to run it now: it is also when the run before this one crashed.
+func (r *Runner) start(ctx context.Context, job events.RunCampaign) (current campaign.Campaign, mine bool, err error) {
+	queued := func(c campaign.Campaign) bool { return c.State == campaign.Queued && c.Slice == job.Slice }
+	current, started, err := change(ctx, r.options.Campaigns, job.CampaignID, queued, ending{event: campaign.Start})
 	if errors.Is(err, store.ErrNotFound) {
-		return campaign.Campaign{}, nil // deleted meanwhile
+		return campaign.Campaign{}, false, nil // deleted meanwhile
 	}
 	if err != nil {
-		return campaign.Campaign{}, err
-	}
-	if current.Slice != job.Slice {
-		return campaign.Campaign{}, nil
+		return current, false, err
 	}
 	if started {
-		return current, r.tell(ctx, current)
+		err = tellCampaign(ctx, r.options.Queue, current)
 	}
-	return current, nil
+	return current, current.State == campaign.Running && current.Slice == job.Slice, err
 }
 
-// ending is how a slice ended: the event for the campaign, and for a pause why and until when.
-type ending struct {
-	event    campaign.Event
-	reason   string
-	resumeAt time.Time
+// follow finishes what the former holder of a job that is out of date may have left half done.
+func (r *Runner) follow(ctx context.Context, current campaign.Campaign) error {
+	switch current.State {
+	case campaign.Queued: // its next slice was written down, and perhaps not published
+		return tellCampaign(ctx, r.options.Queue, current)
+	case campaign.Cancelled:
+		return settleCancelled(ctx, r.options.Deliveries, current.ID)
+	default:
+		return nil
+	}
 }
 
 // conclude writes the end of a slice and publishes what follows from it. It outlives a stop: what was sent must be accounted for.
-func (r *Runner) conclude(ctx context.Context, id campaign.ID, end ending) error {
-	if end.event == "" {
-		return nil // somebody paused, cancelled or re-queued the campaign; it is theirs
-	}
+func (r *Runner) conclude(ctx context.Context, ran campaign.Campaign, end ending) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	applied := false
-	stored, err := campaign.Modify(ctx, r.options.Campaigns, id, func(c *campaign.Campaign) error {
-		applied = false
-		if c.State != campaign.Running {
-			return campaign.ErrUnchanged
-		}
-		changed, err := campaign.Apply(*c, end.event, time.Now().UTC())
-		if err != nil {
-			return err
-		}
-		changed.Reason, changed.ResumeAt = end.reason, end.resumeAt
-		*c, applied = changed, true
-		return nil
-	})
-	if err != nil || !applied {
+	mine := func(c campaign.Campaign) bool {
+		return end.event != "" && c.State == campaign.Running && c.Slice == ran.Slice
+	}
+	stored, changed, err := change(ctx, r.options.Campaigns, ran.ID, mine, end)
+	if err != nil {
 		return err
 	}
-	return r.tell(ctx, stored)
-}
-
-// tell publishes a campaign's state and, when it waits for a worker, its job.
-func (r *Runner) tell(ctx context.Context, c campaign.Campaign) error {
-	return tellCampaign(ctx, r.options.Queue, c)
-}
-
-func tellCampaign(ctx context.Context, queue Queue, c campaign.Campaign) error {
-	err := queue.PublishFact(ctx, events.CampaignChanged{Version: events.FactVersion, CampaignID: c.ID, SessionID: c.SessionID,
-		UserID: c.UserID, State: c.State, Reason: c.Reason, At: c.UpdatedAt})
-	if err != nil || c.State != campaign.Queued {
-		return err
+	if !changed { // a person paused, cancelled or went on with the campaign: it is theirs
+		return r.follow(ctx, stored)
 	}
-	return queue.SendCommand(ctx, events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: c.ID, SessionID: c.SessionID,
-		Slice: c.Slice, RequestedAt: c.UpdatedAt})
+	return tellCampaign(ctx, r.options.Queue, stored)
 }
 
 // fail ends a campaign that can never be sent: its text does not hold.
-func (r *Runner) fail(ctx context.Context, id campaign.ID, cause error) error {
-	r.options.Log.Error("campaign cannot be sent", "campaign", string(id), "error", cause)
-	return r.conclude(ctx, id, ending{event: campaign.Fail, reason: fault.As(cause).Code})
+func (r *Runner) fail(ctx context.Context, current campaign.Campaign, cause error) error {
+	failure := fault.As(cause)
+	r.options.Log.Error("campaign cannot be sent", "campaign", string(current.ID), "class", failure.Class.Label(), "error", cause)
+	_, err := r.options.Deliveries.SettleOpen(ctx, current.ID, campaign.Outcome{State: campaign.FailedDelivery, At: time.Now().UTC(),
+		Class: failure.Class, Code: failure.Code, Reason: failure.Message})
+	if err != nil {
+		return fmt.Errorf("settle deliveries of %s: %w", current.ID, err)
+	}
+	return r.conclude(ctx, current, ending{event: campaign.Fail, reason: failure.Code})
 }

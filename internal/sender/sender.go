@@ -9,7 +9,7 @@
 // when, and is the only one that touches WhatsApp.
 //
 // Caller: internal/app. Everything outside reaches this package through the ports below. It must never send a message whose delivery is not
-// written down first, nor twice under different ids.
+// written down first, nor twice under different ids; and only the holder of a session's lease writes what its connection reports.
 package sender
 
 import (
@@ -26,12 +26,14 @@ type Connection interface {
 	Send(ctx context.Context, message session.Outgoing) (time.Time, error)
 	// Logout removes the device from the phone's list and deletes its keys.
 	Logout(ctx context.Context) error
-	// Close ends the connection; no signal is handled after it returned.
+	// Close ends the connection and waits for the signal that is being handled, which is then not confirmed to WhatsApp; no signal is
+	// handled after it returned.
 	Close()
 }
 
 // WhatsApp opens connections of linked devices.
 type WhatsApp interface {
+	// Open connects a device. A device whose keys are not here is fault.Relink. The context ends the dialling, not the connection.
 	Open(ctx context.Context, request session.OpenRequest) (Connection, error)
 	// Forget deletes the keys of a device; one that is unknown is no error.
 	Forget(ctx context.Context, device session.Device) error
@@ -43,34 +45,37 @@ type Lease interface {
 	Done() <-chan struct{}
 	// Held answers from memory.
 	Held() bool
+	// Release gives the lease back. It is called once, when the connection is closed, also after Done.
 	Release(ctx context.Context) error
 }
 
-// Leases gives leases; a session that another worker holds is fault.RetryLater.
+// Leases gives leases; that another worker holds a session is lease.ErrHeld.
 type Leases interface {
 	Claim(ctx context.Context, id session.ID) (Lease, error)
 }
 
-// Queue publishes commands and facts; both calls return when the queue has stored the message.
+// Queue publishes commands and facts; both calls return when the queue has stored the message, and may be repeated.
 type Queue interface {
 	SendCommand(ctx context.Context, command events.Command) error
 	PublishFact(ctx context.Context, fact events.Fact) error
-	// Waiting tells whether a command with this subject is in the queue or in a worker's hands.
+	// Waiting tells whether a command with this subject is in the queue, in a worker's hands, or given up and waiting for an operator.
 	Waiting(ctx context.Context, subject string) (bool, error)
 }
 
-// Watcher tells of facts as they are published. It is a nudge that may be lost: who is nudged reads the store.
+// Watcher tells of facts as they are published, one at a time. It is a nudge that may be lost: who is nudged reads the store.
 type Watcher interface {
 	Watch(ctx context.Context, filter string, changed func(subject string, data []byte)) (stop func(), err error)
 }
 
 // Sends carries the request to send a message to the holder of a session.
 type Sends interface {
-	// RequestSend asks the holder. Nobody there is fault.RetryLater; no answer in time is fault.UnknownOutcome.
+	// RequestSend asks the holder. Its error says that there is no answer: fault.RetryLater when nobody is there, so nothing was sent;
+	// fault.UnknownOutcome when none came in time. A failed send is in the reply.
 	RequestSend(ctx context.Context, request events.SendRequest) (events.SendReply, error)
 }
 
-// SendServer receives the requests for a session, one at a time, in order.
+// SendServer receives the requests for a session, one at a time, in order. Each answer's context ends with ctx and with its requester's
+// deadline. The stop that it gives takes no more requests and returns when the answer under way is given.
 type SendServer interface {
 	ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error)
 }

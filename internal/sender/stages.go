@@ -2,121 +2,158 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 )
 
-// A message goes through these stages, in this order, whoever asked for it:
-//
-//	gate     may this campaign and this recipient be written to now?     (runner)
-//	compose  fill the text                                               (runner)
-//	hand     ask the holder of the session                               (runner → host)
-//	gate     may this session send now?                                  (host)
-//	pace     wait for the session's turn                                 (host)
-//	send     resolve the recipient and send                              (host)
-//	record   write down what came of it                                  (runner)
-//
-// A stage that gives an error ends the errand; record sees every end.
+// A message goes through these stages, in this order, whoever asked for it. A stage that gives an error ends the way; what the error means
+// is decided in one place, verdict.go, and every end is recorded.
 
-// errand is one message on its way. The runner fills delivery and template, the host request; each stage reads what the ones before it
-// wrote.
-type errand struct {
-	run      *run
-	delivery campaign.Delivery
-	hosting  *hosting
-	request  events.SendRequest
-	sentAt   time.Time
+// runnerStages bring a delivery to the holder of its session.
+var runnerStages = []stage[parcel]{
+	{"gate", gateCampaign},    // is the campaign still running, within its slice?
+	{"gate", gateRecipient},   // may this number be written to?
+	{"compose", compose},      // fill the text
+	{"hand", hand},            // ask the holder of the session, who goes through hostStages
+	{"record", recordSuccess}, // write down that it was sent
 }
 
-// stage is one step of an errand.
-type stage struct {
+// hostStages bring a message to WhatsApp.
+var hostStages = []stage[order]{
+	{"gate", gateSession}, // is the lease held, the session ready and under no limit?
+	{"pace", paceSession}, // wait for the session's turn
+	{"gate", gateSession}, // the wait may have been long
+	{"send", send},        // resolve the recipient's devices, encrypt, send, await the server's acknowledgement
+}
+
+// stage is one step of a message on its way; each reads what the ones before it wrote.
+type stage[M any] struct {
 	name string
-	run  func(ctx context.Context, e *errand) error
+	run  func(ctx context.Context, message *M) error
 }
 
-func runStages(ctx context.Context, e *errand, stages []stage) error {
+func through[M any](ctx context.Context, stages []stage[M], message *M) error {
 	for _, stage := range stages {
-		if err := stage.run(ctx, e); err != nil {
+		if err := stage.run(ctx, message); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// runnerStages are the stages before the holder of the session.
-func runnerStages() []stage {
-	return []stage{
-		{"gate", gateRecipient},
-		{"compose", compose},
-		{"hand", hand},
-	}
+// parcel is a message in the runner's hands.
+type parcel struct {
+	run      *run
+	delivery campaign.Delivery
+	request  events.SendRequest
+	sentAt   time.Time
 }
 
-// hostStages are the stages at the holder of the session.
-func hostStages() []stage {
-	return []stage{
-		{"gate", gateSession},
-		{"pace", paceSession},
-		{"gate", gateSession}, // the wait may have been long
-		{"send", send},
-	}
+// order is a message in the host's hands.
+type order struct {
+	hosting *hosting
+	request events.SendRequest
+	sentAt  time.Time
 }
 
-// gateRecipient keeps a suppressed number from being written to. An opt-out that arrives while the campaign runs is seen at the latest by
-// the next batch.
-func gateRecipient(_ context.Context, e *errand) error {
-	if suppression, found := e.run.suppressed[e.delivery.Phone]; found {
+// gateCampaign is passed before each message, so that a pause holds from the next one on. The store is the only truth about it.
+func gateCampaign(ctx context.Context, p *parcel) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r := p.run
+	state, err := r.options.Campaigns.State(ctx, r.campaign.ID)
+	switch {
+	case err != nil:
+		return &broken{err, "read the state of the campaign"}
+	case state != campaign.Running:
+		return &stop{}
+	case r.runner.isStopping() || time.Now().After(r.deadline):
+		return &stop{ending{event: campaign.Queue}}
+	}
+	return r.recorder.failure()
+}
+
+// gateRecipient keeps a suppressed number from being written to, also one that was suppressed while its batch waited.
+func gateRecipient(ctx context.Context, p *parcel) error {
+	suppression, found, err := p.run.suppressed.find(ctx, p.delivery.Phone)
+	if err != nil {
+		return &broken{err, "read the suppressions"}
+	}
+	if found {
 		return fault.New(fault.SkipRecipient, "suppressed_"+suppression.Reason, "This number asked not to be written to, or was blocked by an operator")
 	}
 	return nil
 }
 
-func compose(_ context.Context, e *errand) error {
-	e.request = events.SendRequest{
-		Version: events.FactVersion, SessionID: e.run.campaign.SessionID, CampaignID: e.run.campaign.ID,
-		MessageID: e.delivery.ID, Phone: e.delivery.Phone, Text: e.run.template.Render(e.delivery.Fields),
+func compose(_ context.Context, p *parcel) error {
+	p.request = events.SendRequest{
+		Version: events.FactVersion, SessionID: p.run.campaign.SessionID, CampaignID: p.run.campaign.ID,
+		MessageID: p.delivery.ID, Phone: p.delivery.Phone, Text: p.run.template.Render(p.delivery.Fields),
 	}
 	return nil
 }
 
-func hand(ctx context.Context, e *errand) error {
-	ctx, cancel := context.WithTimeout(ctx, e.run.runner.options.SendTimeout)
+func hand(ctx context.Context, p *parcel) error {
+	asking, cancel := context.WithTimeout(ctx, p.run.options.SendTimeout)
 	defer cancel()
-	reply, err := e.run.runner.options.Sends.RequestSend(ctx, e.request)
+	reply, err := p.run.options.Sends.RequestSend(asking, p.request)
 	if err != nil {
-		return err
+		return &unanswered{err}
 	}
-	e.sentAt = reply.SentAt
+	p.sentAt = reply.SentAt
 	return reply.Err()
 }
 
-func gateSession(_ context.Context, e *errand) error {
-	if !e.hosting.lease.Held() {
-		return fault.New(fault.RetryLater, "lease_lost", "Another worker took the session over; the message is sent there").WithAfter(offlineWait)
+func recordSuccess(_ context.Context, p *parcel) error {
+	p.run.failures = 0
+	if p.sentAt.IsZero() { // the server's acknowledgement need not have a time
+		p.sentAt = time.Now().UTC()
 	}
-	return e.hosting.gate.check(time.Now())
+	p.run.record(campaign.Outcome{DeliveryID: p.delivery.ID, State: campaign.Sent, At: p.sentAt})
+	return nil
 }
 
-func paceSession(ctx context.Context, e *errand) error {
+func gateSession(_ context.Context, o *order) error {
+	if !o.hosting.lease.Held() {
+		return errMoving()
+	}
+	return o.hosting.gate.check(time.Now())
+}
+
+func paceSession(ctx context.Context, o *order) error {
 	began := time.Now()
-	err := e.hosting.pacer.Wait(ctx)
-	e.hosting.host.metrics.paceWait.Observe(time.Since(began).Seconds())
-	if err != nil {
-		return fault.Wrap(err, fault.RetryNow, "pace_interrupted", "The session stopped before the message's turn; nothing was sent")
+	err := o.hosting.pacer.Wait(ctx)
+	o.hosting.host.metrics.paceWait.Observe(time.Since(began).Seconds())
+	switch {
+	case errors.Is(err, pace.ErrStopped):
+		return errMoving()
+	case err != nil:
+		return fault.Wrap(err, fault.RetryNow, "pace_interrupted", "The request ended before the message's turn; nothing was sent")
 	}
 	return nil
 }
 
-func send(ctx context.Context, e *errand) error {
-	e.hosting.receipts.note(e.request.MessageID, e.request.CampaignID)
-	sentAt, err := e.hosting.connection.Send(ctx, session.Outgoing{ID: e.request.MessageID, Phone: e.request.Phone, Text: e.request.Text})
+func send(ctx context.Context, o *order) error {
+	o.hosting.receipts.note(o.request.MessageID, o.request.CampaignID)
+	sentAt, err := o.hosting.connection.Send(ctx, session.Outgoing{ID: o.request.MessageID, Phone: o.request.Phone, Text: o.request.Text})
 	if err != nil {
 		return err
 	}
-	e.sentAt = sentAt
+	o.sentAt = sentAt
 	return nil
 }
+
+// errMoving answers for a session that this worker gives up.
+func errMoving() error {
+	return fault.New(fault.RetryLater, "session_moving", "Another worker takes the session over; the message is sent there").WithAfter(movingWait)
+}
+
+// movingWait is how long a session usually takes to move to another worker.
+const movingWait = time.Second

@@ -2,65 +2,73 @@ package sender
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
 
 // SweeperOptions are the parts of a Sweeper. Those without a stated default are required.
 type SweeperOptions struct {
-	Sessions  session.Store
-	Campaigns campaign.Store
-	Queue     Queue
-	Watcher   Watcher
+	Sessions   session.Store
+	Campaigns  campaign.Store
+	Deliveries campaign.Deliveries
+	Queue      Queue
+	Watcher    Watcher
 	// Every is how often it looks; zero: DefaultSweepEvery.
 	Every time.Duration
-	Log   *slog.Logger
+	// Log takes what is put back to work; nil: it is dropped.
+	Log *slog.Logger
 }
 
 // Sweeper puts campaigns back to work that nobody works on: those whose job was lost between the store and the queue (a crash between
-// two writes), those whose limit is over, and those whose session is back. Several may run at once: publishing a job twice is harmless.
+// two writes) and those whose limit is over. It settles what a cancelled campaign left. Several may run at once: each step may be repeated.
 type Sweeper struct {
 	options SweeperOptions
 	nudges  chan struct{}
+
+	mu        sync.Mutex
+	cancelled map[campaign.ID]struct{}
 }
 
 // NewSweeper checks the options and makes a sweeper.
 func NewSweeper(options SweeperOptions) (*Sweeper, error) {
-	if options.Sessions == nil || options.Campaigns == nil || options.Queue == nil || options.Watcher == nil {
-		return nil, errors.New("sweeper: Sessions, Campaigns, Queue and Watcher are required")
+	if options.Sessions == nil || options.Campaigns == nil || options.Deliveries == nil || options.Queue == nil || options.Watcher == nil {
+		return nil, errors.New("sweeper: Sessions, Campaigns, Deliveries, Queue and Watcher are required")
 	}
 	options.Every = orDefault(options.Every, DefaultSweepEvery)
-	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
-	}
-	return &Sweeper{options: options, nudges: make(chan struct{}, 1)}, nil
+	options.Log = orDiscard(options.Log)
+	return &Sweeper{options: options, nudges: make(chan struct{}, 1), cancelled: map[campaign.ID]struct{}{}}, nil
 }
 
-// Run sweeps at the start, whenever a session changes, and every so often, until the context ends.
+// Run sweeps at the start, whenever a session changes or a campaign is cancelled, and every so often, until the context ends.
 func (s *Sweeper) Run(ctx context.Context) error {
-	stopWatching, err := s.options.Watcher.Watch(ctx, "events.session.*.state", func(string, []byte) {
-		select {
-		case s.nudges <- struct{}{}:
-		default:
-		}
-	})
+	stopSessions, err := s.options.Watcher.Watch(ctx, "events.session.*.state", func(string, []byte) { s.nudge() })
 	if err != nil {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
-	defer stopWatching()
+	defer stopSessions()
+	stopCampaigns, err := s.options.Watcher.Watch(ctx, "events.campaign.*.state", s.campaignChanged)
+	if err != nil {
+		return fmt.Errorf("watch campaigns: %w", err)
+	}
+	defer stopCampaigns()
 	ticker := time.NewTicker(s.options.Every)
 	defer ticker.Stop()
+	if err := s.recallCancelled(ctx); err != nil && ctx.Err() == nil {
+		s.options.Log.Warn("cancelled campaigns could not be listed", "class", fault.Of(err).Label(), "error", err)
+	}
 	for {
-		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
-			s.options.Log.Warn("campaigns could not be swept", "error", err)
+		if err := errors.Join(s.sweep(ctx), s.settle(ctx)); err != nil && ctx.Err() == nil {
+			s.options.Log.Warn("campaigns could not be swept and are looked at again", "class", fault.Of(err).Label(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -71,16 +79,60 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
+func (s *Sweeper) nudge() {
+	select {
+	case s.nudges <- struct{}{}:
+	default: // it is going to look anyway
+	}
+}
+
+// campaignChanged notes a cancel; the store is asked before anything is done.
+func (s *Sweeper) campaignChanged(_ string, data []byte) {
+	var fact events.CampaignChanged
+	if err := json.Unmarshal(data, &fact); err != nil || fact.State != campaign.Cancelled {
+		return
+	}
+	s.mu.Lock()
+	s.cancelled[fact.CampaignID] = struct{}{}
+	s.mu.Unlock()
+	s.nudge()
+}
+
+// recallCancelled notes what was cancelled lately, by a process that may have died before it was settled.
+func (s *Sweeper) recallCancelled(ctx context.Context) error {
+	return s.each(ctx, []campaign.State{campaign.Cancelled}, func(found campaign.Campaign) error {
+		if time.Since(found.EndedAt) < recallFor {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.cancelled[found.ID] = struct{}{}
+		}
+		return nil
+	})
+}
+
+// recallFor is how long ago a campaign may have been cancelled that is looked at when a sweeper starts.
+const recallFor = 24 * time.Hour
+
+// sweep looks at every campaign that is neither planned nor ended.
 func (s *Sweeper) sweep(ctx context.Context) error {
+	return s.each(ctx, []campaign.State{campaign.Queued, campaign.Running, campaign.Paused}, func(found campaign.Campaign) error {
+		if found.State == campaign.Paused {
+			return s.resume(ctx, found)
+		}
+		return s.restore(ctx, found)
+	})
+}
+
+// each visits the campaigns in some states.
+func (s *Sweeper) each(ctx context.Context, states []campaign.State, visit func(campaign.Campaign) error) error {
 	page := store.Page{Size: store.MaxPageSize}
 	for {
-		list, err := s.options.Campaigns.List(ctx, campaign.Filter{
-			States: []campaign.State{campaign.Queued, campaign.Running, campaign.Paused}}, page)
+		list, err := s.options.Campaigns.List(ctx, campaign.Filter{States: states}, page)
 		if err != nil {
 			return fmt.Errorf("list campaigns: %w", err)
 		}
 		for _, found := range list.Items {
-			if err := s.care(ctx, found); err != nil {
+			if err := visit(found); err != nil {
 				return err
 			}
 		}
@@ -91,59 +143,90 @@ func (s *Sweeper) sweep(ctx context.Context) error {
 	}
 }
 
-func (s *Sweeper) care(ctx context.Context, found campaign.Campaign) error {
-	if found.State != campaign.Paused {
-		return s.restore(ctx, found)
+// resume goes on with a campaign whose limit is over and whose session is ready. One without a time to resume waits for a person.
+func (s *Sweeper) resume(ctx context.Context, found campaign.Campaign) error {
+	if found.ResumeAt.IsZero() || !(lifted(found) || !time.Now().Before(found.ResumeAt)) {
+		return nil
 	}
-	due, err := s.mayResume(ctx, found)
-	if err != nil || !due {
-		return err
+	owner, err := s.options.Sessions.Get(ctx, found.SessionID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
-	stored, err := campaign.Modify(ctx, s.options.Campaigns, found.ID, func(c *campaign.Campaign) error {
-		if c.State != campaign.Paused || c.Reason != found.Reason {
-			return campaign.ErrUnchanged
-		}
-		changed, err := campaign.Apply(*c, campaign.Resume, time.Now().UTC())
-		if err == nil {
-			*c = changed
-		}
-		return err
-	})
-	if err != nil || stored.State != campaign.Queued {
+	if err != nil {
+		return fmt.Errorf("read the session of %s: %w", found.ID, err)
+	}
+	if owner.State != session.Ready {
+		return nil
+	}
+	same := func(c campaign.Campaign) bool { return c.State == campaign.Paused && c.Revision == found.Revision }
+	stored, changed, err := change(ctx, s.options.Campaigns, found.ID, same, ending{event: campaign.Resume})
+	if err != nil || !changed {
 		return err
 	}
 	s.options.Log.Info("campaign resumed", "campaign", string(stored.ID), "reason", found.Reason)
 	return tellCampaign(ctx, s.options.Queue, stored)
 }
 
-// restore publishes the job of a campaign that waits for a worker, or has lost its own, when there is none in the queue.
+// lifted tells whether a campaign waits for a limit of its session, which is over as soon as the session is ready.
+func lifted(paused campaign.Campaign) bool {
+	return paused.Reason == string(session.ReasonReachOutLock) || paused.Reason == string(session.ReasonTemporaryBan)
+}
+
+// restoreAfter is how long a campaign may be without a job: whoever changed it last is about to publish one.
+const restoreAfter = 10 * time.Second
+
+// restore gives a campaign its job back when there is none. The lost job of a running one is replaced by the next slice's: the queue would
+// take the same one, published again, for a repetition.
 func (s *Sweeper) restore(ctx context.Context, found campaign.Campaign) error {
-	job := events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: found.ID, SessionID: found.SessionID, Slice: found.Slice,
-		RequestedAt: time.Now().UTC()}
-	waiting, err := s.options.Queue.Waiting(ctx, job.Subject())
+	if time.Since(found.UpdatedAt) < restoreAfter {
+		return nil
+	}
+	waiting, err := s.options.Queue.Waiting(ctx, jobOf(found, time.Now()).Subject())
 	if err != nil || waiting {
 		return err
 	}
-	current, err := s.options.Campaigns.Get(ctx, found.ID)
-	if err != nil || current.Revision != found.Revision {
+	same := func(c campaign.Campaign) bool { return c.State == found.State && c.Revision == found.Revision }
+	stored, changed := found, true
+	if found.State == campaign.Running {
+		stored, changed, err = change(ctx, s.options.Campaigns, found.ID, same, ending{event: campaign.Queue})
+	}
+	if err != nil || !changed {
 		return err // it went on while we looked
 	}
 	s.options.Log.Warn("campaign had no job and is queued again", "campaign", string(found.ID))
-	return s.options.Queue.SendCommand(ctx, job)
+	return tellCampaign(ctx, s.options.Queue, stored)
 }
 
-// mayResume tells whether what paused a campaign is over. A campaign that a person paused (no reason) or that has to be looked at waits for
-// a person.
-func (s *Sweeper) mayResume(ctx context.Context, paused campaign.Campaign) (bool, error) {
-	waitsForSession := strings.HasPrefix(paused.Reason, "session_") || paused.Reason == "not_connected" || paused.Reason == "lease_lost" ||
-		paused.Reason == "logged_out"
-	timeIsUp := !paused.ResumeAt.IsZero() && !time.Now().Before(paused.ResumeAt)
-	if !waitsForSession && !timeIsUp {
-		return false, nil
+// settle settles what cancelled campaigns left, once nobody runs them any more.
+func (s *Sweeper) settle(ctx context.Context) error {
+	for _, id := range s.toSettle() {
+		waiting, err := s.options.Queue.Waiting(ctx, events.RunCampaign{CampaignID: id}.Subject())
+		if err != nil {
+			return err
+		}
+		if waiting { // its runner settles it, or this one when it looks again
+			continue
+		}
+		state, err := s.options.Campaigns.State(ctx, id)
+		if err == nil && state == campaign.Cancelled {
+			err = settleCancelled(ctx, s.options.Deliveries, id)
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		s.mu.Lock()
+		delete(s.cancelled, id)
+		s.mu.Unlock()
 	}
-	owner, err := s.options.Sessions.Get(ctx, paused.SessionID)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+	return nil
+}
+
+func (s *Sweeper) toSettle() []campaign.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]campaign.ID, 0, len(s.cancelled))
+	for id := range s.cancelled {
+		ids = append(ids, id)
 	}
-	return owner.State == session.Ready, err
+	return ids
 }

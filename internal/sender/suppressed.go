@@ -1,0 +1,40 @@
+package sender
+
+import (
+	"context"
+	"time"
+
+	"github.com/dannsalud/broadcaster/internal/campaign"
+)
+
+// suppressedAge is how long an answer about suppressions holds. An opt-out that comes later holds from the next message on.
+const suppressedAge = time.Second
+
+// suppressed answers, for the deliveries of a batch, which of them must not be written to. It reads the whole batch at once, and again when
+// its answer has grown old.
+type suppressed struct {
+	store  campaign.Suppressions
+	phones []string
+	found  map[string]campaign.Suppression
+	at     time.Time
+}
+
+// of makes it answer for a batch.
+func (s *suppressed) of(batch []campaign.Delivery) {
+	s.phones, s.at = s.phones[:0], time.Time{}
+	for _, delivery := range batch {
+		s.phones = append(s.phones, delivery.Phone)
+	}
+}
+
+func (s *suppressed) find(ctx context.Context, phone string) (campaign.Suppression, bool, error) {
+	if time.Since(s.at) > suppressedAge {
+		found, err := s.store.Among(ctx, s.phones)
+		if err != nil {
+			return campaign.Suppression{}, false, err
+		}
+		s.found, s.at = found, time.Now()
+	}
+	suppression, is := s.found[phone]
+	return suppression, is, nil
+}
