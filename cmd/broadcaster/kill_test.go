@@ -3,9 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,14 +17,15 @@ import (
 
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/wasim"
+	"github.com/dannsalud/broadcaster/wasim/control"
 )
 
 // TestKilledInTheMiddleOfACampaign kills the whole product with SIGKILL while it sends, starts it again on the same data, and asks the
-// simulator, which lived through it, what the phones saw.
+// simulator, which lived through it as the real WhatsApp would, what the phones saw.
 func TestKilledInTheMiddleOfACampaign(t *testing.T) {
 	t.Parallel()
 	const recipients, killAfter = 400, 100
-	world := startWorld(t)
+	world := newWorld(t)
 	first := world.start(t)
 	session := world.link(t, first)
 	created, err := first.api.UploadCampaign(t.Context(), client.NewCampaign{SessionID: session, Text: "Hola {{nombre}}"}, audience(recipients))
@@ -34,9 +35,12 @@ func TestKilledInTheMiddleOfACampaign(t *testing.T) {
 	if created.Recipients != recipients {
 		t.Fatalf("%d recipients planned, want %d", created.Recipients, recipients)
 	}
-	world.awaitMessages(t, killAfter)
+	await(t, func(ctx context.Context) (int, bool, error) {
+		messages := world.books(t).Messages
+		return messages, messages >= killAfter, nil
+	})
 	first.kill(t)
-	before := world.simulator.Books()
+	before := world.books(t)
 	if before.Messages >= recipients {
 		t.Fatalf("the campaign was over before the kill (%d messages): the test shows nothing", before.Messages)
 	}
@@ -51,7 +55,7 @@ func TestKilledInTheMiddleOfACampaign(t *testing.T) {
 	if ended.State != "completed" || ended.Counts.Read != recipients {
 		t.Errorf("campaign %s with %+v, want completed with %d read", ended.State, ended.Counts, recipients)
 	}
-	books := world.simulator.Books()
+	books := world.books(t)
 	t.Logf("killed after %d messages; repeated on the wire: %d", before.Messages, books.Repeats)
 	if lost := recipients - books.Messages; lost != 0 {
 		t.Errorf("%d messages lost", lost)
@@ -67,42 +71,64 @@ func TestKilledInTheMiddleOfACampaign(t *testing.T) {
 			t.Errorf("device %d had %d connections at once", device.Device, device.MaxConnections)
 		}
 	}
-	if err := world.simulator.Err(); err != nil {
-		t.Errorf("the simulator did not know a stanza: %v", err)
+	if books.Unknown != 0 {
+		t.Errorf("the simulator did not know %d stanzas", books.Unknown)
 	}
 }
 
-// world is what outlives the product: its binary, its data, and a WhatsApp.
-type world struct {
-	binary, data, address string
-	simulator             *wasim.Server
-	phone                 *wasim.Phone
-}
+// world is what outlives the product: its binary, its data, and the WhatsApp that it started.
+type world struct{ binary, data string }
 
-func startWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
-	simulator, err := wasim.New(wasim.Options{AutoContacts: true, Receipts: wasim.DeliveredAndRead(), Strict: true, Seed: 1})
+	w := &world{binary: build(t), data: t.TempDir()}
+	t.Cleanup(func() { w.endSimulator(t) })
+	return w
+}
+
+// simulator gives the control of the WhatsApp that `up --simulate` started.
+func (w *world) simulator(t *testing.T) *control.Client {
+	t.Helper()
+	info, err := readSimulator(context.WithoutCancel(t.Context()), w.data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return control.NewClient(info.Control, nil)
+}
+
+func (w *world) books(t *testing.T) wasim.Books {
+	t.Helper()
+	books, err := w.simulator(t).Books(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- simulator.Serve(context.WithoutCancel(t.Context()), listener) }()
-	t.Cleanup(func() {
-		if err := simulator.Close(); err != nil {
-			t.Errorf("close the simulator: %v", err)
+	return books
+}
+
+// endSimulator ends the process that outlived the product, and waits until it has removed the file that names it.
+func (w *world) endSimulator(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(w.data, simulatorFile)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return // it never started
+	}
+	var process struct{ PID int }
+	if err := json.Unmarshal(content, &process); err != nil || process.PID == 0 {
+		t.Fatalf("the simulator's file names no process: %s", content)
+	}
+	if err := syscall.Kill(process.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for range 1000 {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			return
 		}
-		_ = listener.Close()
-		<-served
-	})
-	phone, err := simulator.NewPhone("+5491150000011")
-	if err != nil {
-		t.Fatal(err)
+		<-ticker.C
 	}
-	return &world{binary: build(t), data: t.TempDir(), address: listener.Addr().String(), simulator: simulator, phone: phone}
+	t.Error("the simulator did not stop")
 }
 
 // build makes the binary that people run.
@@ -126,10 +152,8 @@ var announced = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 func (w *world) start(t *testing.T) *process {
 	t.Helper()
-	key := w.simulator.RootPublicKey()
-	command := exec.Command(w.binary, "up", "--data", w.data, "--listen", "127.0.0.1:0", "--pace", "off", "--log", "text", //nolint:gosec // our own binary
-		"--simulator", w.address, "--simulator-key", hex.EncodeToString(key[:]))
-	command.Stderr = os.Stderr
+	command := exec.Command(w.binary, "up", "--simulate", "--data", w.data, "--listen", "127.0.0.1:0", "--pace", "off", "--log", "text") //nolint:gosec,noctx // our own binary, which the test ends by a signal
+	command.Stderr = t.Output()
 	output, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -184,26 +208,11 @@ func (w *world) link(t *testing.T, p *process) string {
 	if _, err := p.api.StartLink(t.Context(), session.ID, "qr", ""); err != nil {
 		t.Fatal(err)
 	}
-	link := await(t, func(ctx context.Context) (client.Link, bool, error) {
-		link, err := p.api.Link(ctx, session.ID)
-		return link, link.Prompt != nil, err
-	})
-	if err := w.phone.ScanQR(t.Context(), link.Prompt.QR); err != nil {
-		t.Fatalf("scan: %v", err)
-	}
 	await(t, func(ctx context.Context) (client.Session, bool, error) {
 		found, err := p.api.Session(ctx, session.ID)
 		return found, found.State == "ready", err
 	})
 	return session.ID
-}
-
-func (w *world) awaitMessages(t *testing.T, least int) {
-	t.Helper()
-	await(t, func(context.Context) (int, bool, error) {
-		messages := w.simulator.Books().Messages
-		return messages, messages >= least, nil
-	})
 }
 
 // await asks another process until it says yes: there is no event to wait for across an HTTP API.

@@ -1,7 +1,9 @@
 // Command broadcaster is the whole product in one process (up), its main job on simulated phones (demo), and the operator's command line
 // (link, send, sessions, campaigns), which speaks to a running process through its HTTP API like any other program.
 //
-// One file per command holds its flags and what it prints; what the commands do is in internal/app and client.
+// One file per command holds its flags and what it prints; what the commands do is in internal/app and client. People and scripts call it:
+// what is read by machines goes to standard output, the log to standard error, and the exit code tells success. It must hold no rule of the
+// product: a command that needs one asks the API.
 package main
 
 import (
@@ -50,6 +52,6 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(newUp(), newDemo(), newLink(), newSend(), newSessions(), newCampaigns())
+	root.AddCommand(newUp(), newDemo(), newLink(), newSend(), newSessions(), newCampaigns(), newSimulator())
 	return root
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
-	"github.com/dannsalud/broadcaster/internal/wa"
 	"github.com/dannsalud/broadcaster/wasim"
 )
 
@@ -35,7 +34,7 @@ func newUp() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&given.data, "data", "./data", "folder of everything that must survive")
 	flags.StringVar(&given.listen, "listen", defaultListen, "address of the API")
-	flags.BoolVar(&given.simulate, "simulate", false, "use a simulated WhatsApp, kept in the data folder; its phones scan every QR by themselves")
+	flags.BoolVar(&given.simulate, "simulate", false, "use a simulated WhatsApp, a process of its own that outlives this one by some minutes; its phones scan every QR by themselves")
 	flags.StringVar(&given.simulator, "simulator", "", "use the simulated WhatsApp of another process at this loopback address")
 	flags.StringVar(&given.simulatorID, "simulator-key", "", "public root key of that simulator, as hex")
 	flags.StringVar(&given.pace, "pace", "human", `gap between two messages of a session: "human", or "off" with a simulator`)
@@ -57,14 +56,11 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if options.Pace, err = given.pacing(); err != nil {
 		return err
 	}
-	var simulator *app.Simulator
 	switch {
 	case given.simulator != "":
 		options.WhatsApp, err = remoteSimulator(given.simulator, given.simulatorID)
 	case given.simulate:
-		if simulator, err = app.NewSimulator(log); err == nil {
-			options.WhatsApp, options.SeeQR = simulator.Endpoint(), simulator.SeeQR
-		}
+		options.WhatsApp, options.SeeQR, err = simulated(ctx, given.data, log)
 	}
 	if err != nil {
 		return err
@@ -73,15 +69,12 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return runUp(ctx, product, simulator, out)
+	return runAndAnnounce(ctx, product, out)
 }
 
-// runUp runs the product, and the simulator beside it when there is one; it says where the API is as soon as it answers.
-func runUp(ctx context.Context, product *app.App, simulator *app.Simulator, out io.Writer) error {
+// runAndAnnounce runs the product, and says where the API is as soon as it answers.
+func runAndAnnounce(ctx context.Context, product *app.App, out io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
-	if simulator != nil {
-		group.Go(func() error { return simulator.Run(ctx) })
-	}
 	group.Go(func() error { return product.Run(ctx) })
 	group.Go(func() error {
 		select {
@@ -110,12 +103,12 @@ func (f upFlags) pacing() (pace.Options, error) {
 	return pace.Options{}, fmt.Errorf("--pace must be human or off, not %q", f.pace)
 }
 
-func remoteSimulator(address, key string) (wa.Endpoint, error) {
+func remoteSimulator(address, key string) (app.Endpoint, error) {
 	root, err := hex.DecodeString(key)
 	if err != nil || len(root) != 32 {
-		return wa.Endpoint{}, errors.New("--simulator-key must be 64 hex digits, as the simulator prints them")
+		return app.Endpoint{}, errors.New("--simulator-key must be 64 hex digits, as the simulator prints them")
 	}
-	return wa.Endpoint{HTTPClient: wasim.DialClient(address), RootKey: [32]byte(root)}, nil
+	return app.Endpoint{HTTPClient: wasim.DialClient(address), RootKey: [32]byte(root)}, nil
 }
 
 func upLog(format string, out io.Writer) (*slog.Logger, error) {

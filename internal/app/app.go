@@ -31,7 +31,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/pace"
-	"github.com/dannsalud/broadcaster/internal/wa"
 )
 
 // Options say what an App runs on. DataDir and Listen are required.
@@ -41,7 +40,7 @@ type Options struct {
 	// Listen is the address of the API, such as "127.0.0.1:8080"; port 0 takes a free one.
 	Listen string
 	// WhatsApp is where connections go; its zero value is the real WhatsApp.
-	WhatsApp wa.Endpoint
+	WhatsApp Endpoint
 	// Pace is the gap between two messages of a session; its zero value is no gap, which only suits a simulator.
 	Pace pace.Options
 	// QuickLinks leaves out the waits around a link that only the real WhatsApp needs.

@@ -86,7 +86,8 @@ type technology struct {
 
 var technologies = []technology{
 	{"go.mau.fi/whatsmeow", []string{"internal/wa/...", "wasim/..."},
-		"internal/wa is the door to WhatsApp, and wasim its other end; a breaking release must meet one package", nil},
+		"internal/wa is the door to WhatsApp, and wasim its other end; a breaking release must meet one package",
+		[]string{"internal/app"}}, // the yardstick of its benchmark is a bare client
 	{"go.mau.fi/libsignal", []string{"internal/wa/...", "wasim/..."},
 		"the ratchets belong to WhatsApp's door and to its simulator", nil},
 	{"go.mau.fi/util", []string{"internal/wa/...", "wasim/..."},
@@ -99,14 +100,16 @@ var technologies = []technology{
 		"the adapters alone know the driver", nil},
 	{"modernc.org/sqlite", []string{"internal/store/sqlite", "internal/wa/..."},
 		"the adapter alone knows the driver; whatsmeow's own device store, behind internal/wa, brings its database too",
-		[]string{"wasim/..."}},
+		[]string{"wasim/...", "internal/app"}},
 	{"database/sql", []string{"internal/store/sqlite", "internal/wa/..."},
 		"SQL is a technology, and has its doors",
-		[]string{"wasim/..."}},
+		[]string{"wasim/...", "internal/app"}},
 	{"net/http", []string{"internal/api", "internal/app/...", "internal/ops", "internal/wa/...", "internal/fault", "client", "cmd/...", "wasim/..."},
 		"HTTP belongs to the API and to WhatsApp's socket; internal/fault takes the names of status codes and nothing else", nil},
 	{"github.com/danielgtaylor/huma", []string{"internal/api"},
 		"internal/api is the door to HTTP", nil},
+	{"github.com/swaggest/swgui", []string{"internal/api"},
+		"the pages of the API's documentation belong to the API", nil},
 	{"github.com/spf13/cobra", []string{"cmd/..."},
 		"the command line belongs to programs", nil},
 	{"github.com/vbauerster/mpb", []string{"internal/app/demo", "cmd/..."},
