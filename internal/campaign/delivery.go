@@ -103,8 +103,8 @@ type Deliveries interface {
 	// Plan inserts deliveries; those whose id exists already, in the store or earlier in the batch, are left as they are. It returns
 	// the indexes of those left out.
 	Plan(ctx context.Context, batch []Delivery) (existing []int, err error)
-	// Claim takes up to limit deliveries of a campaign for a run, in the order of Sequence: first those another run left in Sending
-	// or Unknown with fewer than maxAttempts attempts, then Pending ones. They are Sending in the store when it returns, with
+	// Claim takes up to Limit deliveries of a campaign for a run, in the order of Sequence: first those that another run left in Sending,
+	// or in Unknown with fewer than MaxAttempts attempts, then Pending ones. They are Sending in the store when it returns, with
 	// Attempts raised; a delivery is claimed once per run. Only one run of a campaign exists at a time (its job is held by one worker).
 	Claim(ctx context.Context, claim Claim) ([]Delivery, error)
 	// Record applies outcomes, in one batch, each by the rule of Merge. Unknown ids are ignored and counted in the result.
@@ -133,7 +133,8 @@ type Claim struct {
 	Run string
 	// Limit is the most to take, 1 to MaxBatch.
 	Limit int
-	// MaxAttempts leaves out deliveries in Sending or Unknown that were tried so often; zero: no limit.
+	// MaxAttempts leaves out deliveries in Unknown that were tried so often; zero: no limit. One in Sending is always taken: its run ended
+	// before it could say what became of it, so only a later run can.
 	MaxAttempts int
 	At          time.Time
 }

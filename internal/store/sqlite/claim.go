@@ -17,7 +17,7 @@ const take = `UPDATE deliveries SET state = 'sending', attempts = attempts + 1, 
 const (
 	// The planner would rather read the whole campaign in the order of its sequence, so the index is named.
 	claimLeftover = take + `(SELECT number FROM deliveries INDEXED BY deliveries_open WHERE campaign = (SELECT number FROM campaigns WHERE id = ?1)
-			AND state IN ('sending', 'unknown') AND run <> ?2 AND attempts < ?5 ORDER BY sequence LIMIT ?4)
+			AND state IN ('sending', 'unknown') AND (state = 'sending' OR attempts < ?5) AND run <> ?2 ORDER BY sequence LIMIT ?4)
 		RETURNING ` + deliveryColumns
 	claimPending = take + `(SELECT number FROM deliveries WHERE campaign = (SELECT number FROM campaigns WHERE id = ?1)
 			AND state = 'pending' ORDER BY sequence LIMIT ?4)
