@@ -115,7 +115,7 @@ func (a *attempt) pair(ctx context.Context, lease Lease) error {
 	}
 	a.log.Info("link started")
 	pairing, err := a.linker.options.Phones.Pair(ctx, session.PairRequest{
-		Session: a.job.SessionID, Identity: session.IdentityFor(a.user), Method: a.job.Method, Phone: a.job.Phone,
+		Session: a.job.SessionID, Epoch: lease.Epoch(), Identity: session.IdentityFor(a.user), Method: a.job.Method, Phone: a.job.Phone,
 		Accept:  func(device session.Device) error { return a.accept(ctx, device) },
 		Signals: a.receive,
 	})

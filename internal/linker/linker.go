@@ -52,6 +52,7 @@ type Watcher interface {
 
 // Lease is the right to open a session's connection.
 type Lease interface {
+	Epoch() uint64
 	Done() <-chan struct{}
 	Release(ctx context.Context) error
 }

@@ -105,6 +105,8 @@ type lease struct {
 }
 
 func (l *lease) Done() <-chan struct{} { return l.done }
+func (l *lease) Epoch() uint64         { return 1 }
+
 func (l *lease) Release(context.Context) error {
 	l.stage.mu.Lock()
 	defer l.stage.mu.Unlock()

@@ -43,7 +43,7 @@ func (s *hosting) erase(ctx context.Context, current session.Session) error {
 		return errMoving()
 	}
 	if !current.Device.IsZero() {
-		if err := s.host.options.WhatsApp.Forget(ctx, current.Device); err != nil {
+		if err := s.host.options.WhatsApp.Forget(ctx, session.ForgetRequest{Session: s.id, Epoch: s.lease.Epoch(), Device: current.Device, Reason: current.Reason}); err != nil {
 			return fmt.Errorf("delete keys: %w", err)
 		}
 	}

@@ -36,11 +36,13 @@ type WhatsApp interface {
 	// Open connects a device. A device whose keys are not here is fault.Relink. The context ends the dialling, not the connection.
 	Open(ctx context.Context, request session.OpenRequest) (Connection, error)
 	// Forget deletes the keys of a device; one that is unknown is no error.
-	Forget(ctx context.Context, device session.Device) error
+	Forget(ctx context.Context, request session.ForgetRequest) error
 }
 
 // Lease is the right to hold a session's connection.
 type Lease interface {
+	// Epoch is greater than that of every earlier lease of the session.
+	Epoch() uint64
 	// Done is closed when the lease is not held any more.
 	Done() <-chan struct{}
 	// Held answers from memory.

@@ -3,7 +3,9 @@ package session
 // PairRequest asks the WhatsApp door for a new device: it connects, reports QROffered (or PairingCode) and what follows, and saves the
 // device's keys when the phone has accepted it.
 type PairRequest struct {
-	Session  ID
+	Session ID
+	// Epoch is that of the lease under which the device's keys are written.
+	Epoch    uint64
 	Identity Identity
 	Method   Method
 	// Phone is the number to pair by code, E.164; empty for QR.
@@ -17,12 +19,24 @@ type PairRequest struct {
 
 // OpenRequest asks the WhatsApp door to connect a linked device.
 type OpenRequest struct {
-	Session  ID
+	Session ID
+	// Epoch is that of the lease under which the device's keys are written.
+	Epoch    uint64
 	Device   Device
 	Identity Identity
 	// Signals receives what the connection reports: in order, never two at once, none after Close returned. It must not call Close.
 	// A receipt or a message is acknowledged to WhatsApp only after Signals returned, so that what was not written down comes again.
 	Signals func(Signal)
+}
+
+// ForgetRequest asks the WhatsApp door to delete the keys of a session's device.
+type ForgetRequest struct {
+	Session ID
+	// Epoch is that of the lease under which the keys are deleted.
+	Epoch  uint64
+	Device Device
+	// Reason says why; it stays behind as the device's tombstone.
+	Reason Reason
 }
 
 // Outgoing is one message to send.
