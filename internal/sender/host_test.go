@@ -130,7 +130,7 @@ func TestSessionsConnectOneAtATimeWithJitter(t *testing.T) {
 		for i := range sessions {
 			w.linked(session.ID(fmt.Sprintf("ses_%02d", i)))
 		}
-		host := w.host(func(o *HostOptions) { o.MaxConnections, o.ConnectJitter = sessions, 2 * time.Second })
+		host := w.host(func(o *HostOptions) { o.MaxConnections, o.ConnectJitter = sessions, 2*time.Second })
 		w.until("all are connected", func() bool { return len(w.queue.all()) == sessions })
 		dials, most := w.whatsapp.dialled()
 		same(t, "dials at once", most, 1)
@@ -392,7 +392,9 @@ func TestWhatEachEndMeans(t *testing.T) {
 		t.Run(string(reason), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.host(nil)
-				w.host(nil) // another worker must not answer an end either
+				if reason != session.ReasonOutdated { // another worker may be a newer version, and finds out
+					w.host(nil) // another worker must not answer an end either
+				}
 				w.online("ses_a")
 				w.planned("cmp_a", "ses_a", 1)
 				w.planned("cmp_b", "ses_b", 1)
@@ -470,8 +472,9 @@ func TestReachOutLockPausesTheSessionUntilItIsLifted(t *testing.T) {
 		connection.report(session.Disconnected{})
 		connection.report(session.Connected{})
 		same(t, "state after a reconnect", w.session("ses_a").State, session.Paused)
+		time.Sleep(time.Minute)
 		connection.report(session.Restricted{Active: false})
-		same(t, "told", w.queue.states("ses_a"), []session.State{session.Ready, session.Paused, session.Offline, session.Ready})
+		same(t, "told", w.queue.states("ses_a"), []session.State{session.Ready, session.Paused, session.Ready})
 		same(t, "answer", (<-w.ask("ses_a", "two")).Class, "")
 	})
 }
@@ -490,7 +493,9 @@ func TestReachOutLockEndsByItself(t *testing.T) {
 
 func TestKeysThatAreGoneAreALogout(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.whatsapp.open = func(session.OpenRequest) error { return fault.New(fault.Relink, "device_unknown", "Link the phone again") }
+		w.whatsapp.open = func(session.OpenRequest) error {
+			return fault.New(fault.Relink, "device_unknown", "Link the phone again")
+		}
 		w.host(nil)
 		w.linked("ses_a")
 		time.Sleep(time.Minute)
@@ -808,8 +813,10 @@ func TestRequestThatEndsBeforeItsTurnIsNotSent(t *testing.T) {
 		w.online("ses_a")
 		impatient, cancel := context.WithTimeout(w.t.Context(), time.Second)
 		defer cancel()
-		_, err := w.queue.RequestSend(impatient, events.SendRequest{SessionID: "ses_a", MessageID: "one"})
-		same(t, "class", fault.Of(err), fault.UnknownOutcome)
+		reply, err := w.queue.RequestSend(impatient, events.SendRequest{SessionID: "ses_a", MessageID: "one"})
+		if reply.Code != "pace_interrupted" && fault.Of(err) != fault.UnknownOutcome { // who is faster
+			t.Errorf("answered %+v, %v", reply, err)
+		}
 		time.Sleep(time.Hour)
 		same(t, "sent", len(w.whatsapp.messages()), 0)
 	})

@@ -18,6 +18,8 @@ type memory struct {
 	sessions   map[session.ID]session.Session
 	campaigns  map[campaign.ID]campaign.Campaign
 	deliveries map[string]campaign.Delivery
+	// order has the deliveries of each campaign in the order of sending; runs the run that claimed each last.
+	order      map[campaign.ID][]string
 	runs       map[string]string
 	suppressed map[string]campaign.Suppression
 	// fail, if set, may refuse an operation.
@@ -31,8 +33,8 @@ type memory struct {
 
 func newMemory() *memory {
 	return &memory{sessions: map[session.ID]session.Session{}, campaigns: map[campaign.ID]campaign.Campaign{},
-		deliveries: map[string]campaign.Delivery{}, runs: map[string]string{}, suppressed: map[string]campaign.Suppression{},
-		claims: map[string]int{}}
+		deliveries: map[string]campaign.Delivery{}, order: map[campaign.ID][]string{}, runs: map[string]string{},
+		suppressed: map[string]campaign.Suppression{}, claims: map[string]int{}}
 }
 
 // lock takes the lock for an operation, or gives the failure that is wished for.
@@ -217,14 +219,11 @@ type memoryDeliveries struct {
 
 // of gives the deliveries of a campaign in the order of sending. The caller holds the lock.
 func (m memoryDeliveries) of(id campaign.ID) []campaign.Delivery {
-	var sorted []campaign.Delivery
-	for _, delivery := range m.deliveries {
-		if delivery.CampaignID == id {
-			sorted = append(sorted, delivery)
-		}
+	all := make([]campaign.Delivery, len(m.order[id]))
+	for i, delivery := range m.order[id] {
+		all[i] = m.deliveries[delivery]
 	}
-	slices.SortFunc(sorted, func(a, b campaign.Delivery) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	return sorted
+	return all
 }
 
 func (m memoryDeliveries) Claim(ctx context.Context, claim campaign.Claim) (claimed []campaign.Delivery, err error) {

@@ -59,9 +59,12 @@ type Runner struct {
 	options RunnerOptions
 	metrics *runnerMetrics
 
-	mu       sync.Mutex
-	running  map[campaign.ID]struct{}
+	mu sync.Mutex
+	// running has a channel for each campaign that is run here, closed when its run ends.
+	running  map[campaign.ID]chan struct{}
 	stopping bool
+	// failing has the failures in a row at the end of a campaign's last slice here.
+	failing map[campaign.ID]int
 }
 
 // NewRunner checks the options and makes a runner.
@@ -89,7 +92,7 @@ func NewRunner(options RunnerOptions) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{options: options, metrics: metrics, running: map[campaign.ID]struct{}{}}, nil
+	return &Runner{options: options, metrics: metrics, running: map[campaign.ID]chan struct{}{}, failing: map[campaign.ID]int{}}, nil
 }
 
 // Run waits for the end of the context, which begins the stop: from then on each slice ends behind the message that it has in hand, and its
@@ -111,9 +114,8 @@ func (r *Runner) isStopping() bool {
 // Handle runs one slice of a campaign: it sends what it can, writes down what came of it, and then completes the campaign, leaves it paused, or
 // queues its next slice. A job that is out of date, because its campaign went on, was paused or has ended, is done at once.
 func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
-	if !r.enter(job.CampaignID) {
-		return fault.New(fault.RetryLater, "campaign_running", "This worker is running the campaign at this moment; its job came twice").
-			WithAfter(r.options.Slice)
+	if err := r.enter(ctx, job.CampaignID); err != nil {
+		return err
 	}
 	defer r.exit(job.CampaignID)
 	current, mine, err := r.start(ctx, job)
@@ -129,7 +131,9 @@ func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
 		return r.fail(ctx, current, err)
 	}
 	log.Info("campaign slice started", "slice", current.Slice)
+	run.failures = r.failuresOf(current.ID)
 	end, err := run.work(ctx)
+	r.remember(current.ID, end, run.failures)
 	if err != nil {
 		return fmt.Errorf("run campaign %s: %w", current.ID, err)
 	}
@@ -137,24 +141,53 @@ func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
 	return r.conclude(ctx, current, end)
 }
 
-// enter notes that a campaign is being run here; false: it is already. That happens when this process was frozen for so long that the queue
-// gave its job out again.
-func (r *Runner) enter(id campaign.ID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, already := r.running[id]; already {
-		return false
+// enter notes that a campaign is being run here, and waits for a run of it that has not ended: one that was paused and resumed between two
+// messages, or whose job the queue gave out again because this process was frozen. The job is not handed back for a later time, which
+// would have to be guessed: either way it keeps its place among those in hand.
+func (r *Runner) enter(ctx context.Context, id campaign.ID) error {
+	for {
+		r.mu.Lock()
+		ended, running := r.running[id]
+		if !running {
+			r.running[id] = make(chan struct{})
+			r.metrics.running.Inc()
+		}
+		r.mu.Unlock()
+		if !running {
+			return nil
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the run before of %s: %w", id, ctx.Err())
+		}
 	}
-	r.running[id] = struct{}{}
-	r.metrics.running.Inc()
-	return true
 }
 
 func (r *Runner) exit(id campaign.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	close(r.running[id])
 	delete(r.running, id)
 	r.metrics.running.Dec()
+}
+
+// failuresOf gives how many recipients failed in a row when the last slice of a campaign ended here.
+func (r *Runner) failuresOf(id campaign.ID) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failing[id]
+}
+
+// remember keeps the failures in a row for the next slice; a pause or the end forgets them.
+func (r *Runner) remember(id campaign.ID, end ending, failures int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if end.event == campaign.Queue && failures > 0 {
+		r.failing[id] = failures
+		return
+	}
+	delete(r.failing, id)
 }
 
 // start marks the campaign as running. mine tells whether this job is the one to run it now: it is also when the run before this one crashed.

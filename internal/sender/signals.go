@@ -66,10 +66,13 @@ func (s *hosting) end(ctx context.Context, signal session.Ended) {
 
 // restricted follows the account's lock; when it is lifted the session is as ready as its connection.
 func (s *hosting) restricted(ctx context.Context, signal session.Restricted) {
-	_, changed := s.report(ctx, toRestricted(signal))
-	if changed && !signal.Active && s.gate.isOnline() {
-		s.report(ctx, toReady())
-	}
+	s.report(ctx, func(current *session.Session, now time.Time) bool {
+		changed := toRestricted(signal)(current, now)
+		if changed && s.gate.isOnline() {
+			toReady()(current, now)
+		}
+		return changed
+	})
 }
 
 // report writes a transition down and says so. It gives the record, and whether it changed. What cannot be written now is put right by the next

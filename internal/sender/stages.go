@@ -132,7 +132,7 @@ func paceSession(ctx context.Context, o *order) error {
 	err := o.hosting.pacer.Wait(ctx)
 	o.hosting.host.metrics.paceWait.Observe(time.Since(began).Seconds())
 	switch {
-	case errors.Is(err, pace.ErrStopped):
+	case errors.Is(err, pace.ErrStopped), err != nil && !o.hosting.lease.Held():
 		return errMoving()
 	case err != nil:
 		return fault.Wrap(err, fault.RetryNow, "pace_interrupted", "The request ended before the message's turn; nothing was sent")

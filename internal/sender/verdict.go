@@ -66,10 +66,10 @@ func (r *run) judge(ctx context.Context, delivery campaign.Delivery, cause error
 		r.settle(delivery, campaign.Skipped, failure)
 		return false, nil
 	case fault.UnknownOutcome:
-		return false, r.putAside(delivery, failure)
+		return false, r.putAside(delivery, failure, ending{event: campaign.Pause, reason: reasonFailures})
 	default: // the message itself is wrong
 		r.settle(delivery, campaign.FailedDelivery, failure)
-		return false, r.countFailure(failure)
+		return false, r.countFailure(ending{event: campaign.Pause, reason: reasonFailures})
 	}
 }
 
@@ -94,7 +94,7 @@ func (r *run) tryAgain(ctx context.Context, delivery campaign.Delivery, cause er
 	case everybody:
 		return false, &stop{ending{event: campaign.Pause, reason: failure.Code, resumeAt: time.Now().Add(wait).UTC()}}
 	}
-	return false, r.putAside(delivery, failure)
+	return false, r.putAside(delivery, failure, ending{event: campaign.Pause, reason: reasonFailures, resumeAt: time.Now().Add(failuresRest).UTC()})
 }
 
 // sessionIsReady reads whether the session is connected. A record that says that waiting is no use ends the slice.
@@ -123,24 +123,20 @@ func pausedBy(failure *fault.Error) error {
 }
 
 // putAside leaves a delivery without a known outcome to the end of the run, where it is sent once more under the same id. One that was sent
-// often enough is given up; a receipt may still prove that it arrived.
-func (r *run) putAside(delivery campaign.Delivery, failure *fault.Error) error {
+// often enough is given up; a receipt may still prove that it arrived. The end is for when it is one too many.
+func (r *run) putAside(delivery campaign.Delivery, failure *fault.Error, tooMany ending) error {
 	state := campaign.Unknown
 	if delivery.Attempts >= r.options.MaxAttempts {
 		state = campaign.FailedDelivery
 	}
 	r.settle(delivery, state, failure)
-	return r.countFailure(failure)
+	return r.countFailure(tooMany)
 }
 
-// countFailure pauses the campaign when too many recipients in a row got no message.
-func (r *run) countFailure(failure *fault.Error) error {
+// countFailure ends the slice when too many recipients in a row got no message.
+func (r *run) countFailure(tooMany ending) error {
 	if r.failures++; r.failures < r.options.ConsecutiveFailures {
 		return nil
 	}
-	end := ending{event: campaign.Pause, reason: reasonFailures}
-	if failure.Class.Redelivered() {
-		end.resumeAt = time.Now().Add(failuresRest).UTC()
-	}
-	return &stop{end}
+	return &stop{tooMany}
 }

@@ -171,9 +171,11 @@ func (w *world) online(id session.ID) {
 
 func (w *world) session(id session.ID) session.Session {
 	w.t.Helper()
-	found, err := w.sessions().Get(w.t.Context(), id)
-	if err != nil {
-		w.t.Fatalf("session %s: %v", id, err)
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	found, ok := w.memory.sessions[id]
+	if !ok {
+		w.t.Fatalf("there is no session %s", id)
 	}
 	return found
 }
@@ -201,6 +203,7 @@ func (w *world) planned(id campaign.ID, owner session.ID, recipients int) {
 			Fields: map[string]string{"nombre": fmt.Sprint("Nombre ", i+1)}, State: campaign.Pending}
 		w.memory.mu.Lock()
 		w.memory.deliveries[delivery.ID] = delivery
+		w.memory.order[id] = append(w.memory.order[id], delivery.ID)
 		w.memory.mu.Unlock()
 	}
 	if err := w.campaigns().Create(w.t.Context(), c); err != nil {
@@ -230,18 +233,15 @@ func (w *world) person(id campaign.ID, event campaign.Event) {
 
 func (w *world) campaign(id campaign.ID) campaign.Campaign {
 	w.t.Helper()
-	found, err := w.campaigns().Get(w.t.Context(), id)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return found
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	return w.memory.campaigns[id]
 }
 
 func (w *world) counts(id campaign.ID) campaign.Counts {
-	w.t.Helper()
-	counts, err := w.deliveries().Counts(w.t.Context(), id)
-	if err != nil {
-		w.t.Fatal(err)
+	counts := campaign.Counts{}
+	for _, delivery := range w.all(id) {
+		counts[delivery.State]++
 	}
 	return counts
 }
@@ -256,11 +256,13 @@ func (w *world) all(id campaign.ID) []campaign.Delivery {
 func (w *world) until(what string, reached func() bool) {
 	w.t.Helper()
 	synctest.Wait()
+	step := 10 * time.Millisecond
 	for deadline := time.Now().Add(24 * time.Hour); !reached(); synctest.Wait() {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("waited a day for: %s", what)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(step)
+		step = min(step*101/100, time.Second)
 	}
 }
 
@@ -608,6 +610,8 @@ func (b *bucket) expire(id session.ID) {
 
 func (l *testLease) Done() <-chan struct{} { return l.done }
 
+func (l *testLease) Epoch() uint64 { return 1 }
+
 func (l *testLease) Held() bool {
 	select {
 	case <-l.done:
@@ -680,10 +684,10 @@ func (a *whatsApp) Open(ctx context.Context, request session.OpenRequest) (Conne
 	return opened, nil
 }
 
-func (a *whatsApp) Forget(_ context.Context, device session.Device) error {
+func (a *whatsApp) Forget(_ context.Context, request session.ForgetRequest) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.forgotten = append(a.forgotten, device.JID)
+	a.forgotten = append(a.forgotten, request.Device.JID)
 	return nil
 }
 
