@@ -37,6 +37,8 @@ type world struct {
 	mu      sync.Mutex
 	links   map[string][]session.LinkState
 	changed chan struct{}
+	// last is the last answer while the test waits, for its failure message.
+	last string
 }
 
 func start(t *testing.T) *world {
@@ -112,14 +114,14 @@ func (w *world) await(what string, reached func(context.Context) (bool, error)) 
 	for {
 		done, err := reached(ctx)
 		if err != nil {
-			w.t.Fatalf("%s: %v", what, err)
+			w.t.Fatalf("%s: %v; the last answer was %s", what, err, w.last)
 		}
 		if done {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			w.t.Fatalf("waited too long: %s", what)
+			w.t.Fatalf("waited too long: %s; the last answer was %s", what, w.last)
 		case <-w.changed:
 		case <-ticker.C:
 		}
@@ -201,6 +203,9 @@ func (w *world) awaitCampaign(id, state string) client.Campaign {
 	var found client.Campaign
 	w.await("campaign is "+state, func(ctx context.Context) (done bool, err error) {
 		found, err = w.api.Campaign(ctx, id)
+		if err == nil {
+			w.last = fmt.Sprintf("%+v", found)
+		}
 		return found.State == state, err
 	})
 	return found

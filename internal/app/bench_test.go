@@ -81,7 +81,7 @@ func median(values []float64) float64 {
 // newBareLoop links a client that is nothing but whatsmeow, with its own device store in a file, set up as the product's.
 func newBareLoop(b *testing.B, simulator *wasim.Server) *whatsmeow.Client {
 	b.Helper()
-	whatsmeow.WACertPubKey = simulator.RootPublicKey() //nolint:reassign // the product sets the same key in this process
+	whatsmeow.WACertPubKey = simulator.RootPublicKey() // the product sets the same key in this process
 	database, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "bare.db")+
 		"?_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(10000)")
 	if err != nil {
