@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -106,6 +107,8 @@ type stage struct {
 	began     time.Time
 	sessions  []client.Session
 	campaigns []client.Campaign
+	// voice is held while a line is printed.
+	voice sync.Mutex
 	// readyEvents counts the facts that say that a link is ready.
 	readyEvents atomic.Int64
 }
@@ -174,6 +177,8 @@ func (s *stage) mainJob(ctx context.Context) (Summary, error) {
 }
 
 func (s *stage) say(format string, arguments ...any) {
+	s.voice.Lock() // the campaigns are followed side by side
+	defer s.voice.Unlock()
 	_, _ = fmt.Fprintf(s.options.Out, format, arguments...) // a closed terminal must not end the job
 }
 
