@@ -52,7 +52,10 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options := app.Options{DataDir: given.data, Listen: given.listen, Log: log, QuickLinks: given.simulated()}
+	options := app.Options{DataDir: given.data, Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
+	if given.simulated() {
+		options.Links, options.ConnectJitter = app.QuickLinks(), 0
+	}
 	if options.Pace, err = given.pacing(); err != nil {
 		return err
 	}

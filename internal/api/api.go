@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,12 +35,6 @@ type Prompts interface {
 	Get(ctx context.Context, id session.ID) (prompt session.Prompt, found bool, err error)
 }
 
-// Check is one named part that the process needs to serve: the broker, the database. Probe returns why it does not.
-type Check struct {
-	Name  string
-	Probe func(ctx context.Context) error
-}
-
 // DefaultMaxUploadBytes bounds an audience file when Options does not: about a million rows of a phone number and three short columns.
 const DefaultMaxUploadBytes = 64 << 20
 
@@ -52,10 +45,6 @@ type Options struct {
 	Deliveries campaign.Deliveries
 	Queue      Queue
 	Prompts    Prompts
-	// Checks are asked by /readyz, in order.
-	Checks []Check
-	// Metrics answers /metrics; nil: no such route.
-	Metrics http.Handler
 	// Registerer takes the API's own metrics; nil: they are not exposed.
 	Registerer prometheus.Registerer
 	Log        *slog.Logger

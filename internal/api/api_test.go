@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"image/png"
 	"io"
 	"mime/multipart"
@@ -466,29 +465,6 @@ func TestFailuresInsideAreReportedWithoutTheirCause(t *testing.T) {
 	f.queue.broken = nil
 	if again := f.call(http.MethodGet, "/v1/sessions", nil); again.status != http.StatusOK {
 		t.Errorf("%d", again.status)
-	}
-}
-
-func TestHealthAndReadiness(t *testing.T) {
-	t.Parallel()
-	var broken error
-	f := start(t, func(options *api.Options) {
-		options.Checks = []api.Check{
-			{Name: "broker", Probe: func(context.Context) error { return broken }},
-			{Name: "database", Probe: func(context.Context) error { return nil }},
-		}
-		options.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "metrics here") })
-	})
-	f.want(f.call(http.MethodGet, "/readyz", nil), http.StatusOK, "")
-	broken = errors.New("no route to host")
-	got := f.call(http.MethodGet, "/readyz", nil)
-	checks, _ := got.body["checks"].(map[string]any)
-	if got.status != http.StatusServiceUnavailable || checks["broker"] != "unavailable" || checks["database"] != "ok" {
-		t.Errorf("%d %s", got.status, got.raw)
-	}
-	f.want(f.call(http.MethodGet, "/healthz", nil), http.StatusOK, "")
-	if got := f.call(http.MethodGet, "/metrics", nil); string(got.raw) != "metrics here" {
-		t.Errorf("%s", got.raw)
 	}
 }
 

@@ -9,6 +9,3 @@ import (
 func logDoing(doing string) slog.Attr      { return slog.String("doing", doing) }
 func logError(err error) slog.Attr         { return slog.String("error", err.Error()) }
 func logClass(class fault.Class) slog.Attr { return slog.String("class", class.Label()) }
-
-// logLevelReadiness: a check that does not hold is worth a look, but a starting stack passes through it.
-const logLevelReadiness = slog.LevelWarn

@@ -46,13 +46,8 @@ func (a *API) Handler() http.Handler {
 	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}/deliveries", "list-deliveries", "List what happened to each recipient", http.StatusOK), a.listDeliveries)
 	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}/rejections", "list-rejections", "List the refused rows of the audience", http.StatusOK), a.listRejections)
 
-	mux.HandleFunc("GET /healthz", a.healthz)
-	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	if a.options.Metrics != nil {
-		mux.Handle("GET /metrics", a.options.Metrics)
-	}
 	return a.measured(a.limitUpload(mux))
 }
 

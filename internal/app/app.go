@@ -1,14 +1,15 @@
 // Package app wires the pieces into processes and runs them: it is the only place that knows all of them, and holds no rule of its own.
 //
-// Nouns: App (everything in one process: an embedded nats-server with file-backed JetStream, SQLite, the API, a linker, a sender), its
-// Options, and the adapters that make a door fit the small interface that a verb declares (adapters.go).
+// Nouns: App (one process: the API, a linker, a sender, or all three), its Options and Roles, Servers (the broker and the database that
+// several processes share; without them an App brings its own, an embedded nats-server with file-backed JetStream and SQLite), and the
+// adapters that make a door fit the small interface that a verb declares (adapters.go).
 //
-// Life: New checks the options; Run starts the parts in the order of their needs, each with a named cleanup, and blocks. When its context
-// ends the parts stop in the order in which work flows through them, so that nothing is taken that can no longer be finished: first the API
-// (nothing new comes in), then the workers (jobs in hand are finished or handed back), the host (sends in flight, then WhatsApp's
-// connections and their leases), the queue's connection, the stores, and last the broker.
+// Life: New checks the options; Run starts the parts in the order of their needs, each with a named cleanup, and blocks. It waits for servers
+// that are not there yet, and says for which. When its context ends the parts stop in the order in which work flows through them, so that nothing is
+// taken that can no longer be finished: first the API (nothing new comes in), then the workers (jobs in hand are finished or handed back), the
+// host (sends in flight, then WhatsApp's connections and their leases), the queue's connection, the stores, and last the broker.
 //
-// Callers: cmd/broadcaster, internal/app/demo, and the end-to-end tests.
+// Callers: cmd/broadcaster, cmd/api, cmd/linker, cmd/sender, internal/app/demo, and the end-to-end tests.
 package app
 
 import (
@@ -16,8 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,25 +25,43 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	metrics "github.com/prometheus/client_model/go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/linker"
+	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
 )
 
-// Options say what an App runs on. DataDir and Listen are required.
+// Options say what an App does and what it runs on. Listen is required, and either DataDir or Servers.
 type Options struct {
+	// Roles are what this process does; none: everything.
+	Roles []Role
+	// Name names this process in leases, jobs and logs; no two processes of a fleet may share one. Empty: "all-in-one".
+	Name string
 	// DataDir is the folder of everything that must survive; it is made when it does not exist.
 	DataDir string
-	// Listen is the address of the API, such as "127.0.0.1:8080"; port 0 takes a free one.
+	// Servers are used instead of an embedded broker and database.
+	Servers *Servers
+	// Listen is the address of the API, or of the health and metrics pages of a process without one, such as "127.0.0.1:8080"; port 0
+	// takes a free one.
 	Listen string
 	// WhatsApp is where connections go; its zero value is the real WhatsApp.
 	WhatsApp Endpoint
 	// Pace is the gap between two messages of a session; its zero value is no gap, which only suits a simulator.
 	Pace pace.Options
-	// QuickLinks leaves out the waits around a link that only the real WhatsApp needs.
-	QuickLinks bool
+	// Links is how long the steps of a link may take; the zero value of a field is the linker's own default.
+	Links linker.Timing
+	// ConnectJitter is the longest random wait before a hosted session connects; zero: none.
+	ConnectJitter time.Duration
+	// MaxConnections is how many sessions one egress hosts, MaxConcurrentJobs how many campaigns run at once in the whole fleet; zero: the
+	// defaults of the sender and the queue.
+	MaxConnections    int
+	MaxConcurrentJobs int
+	// LeaseTTL is how long the session of a worker that died stays its own, the same for all processes; zero: the lease's default.
+	LeaseTTL time.Duration
+	// DrainTime is how long jobs and requests in hand may go on when the process is told to stop; zero: DefaultDrainTime.
+	DrainTime time.Duration
 	// SeeQR is told of every QR that is shown, so that a simulated phone can scan it; nil: nobody is.
 	SeeQR func(qr string)
 	// SeeFact is told of every fact as it is published; nil: nobody is.
@@ -53,7 +70,16 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// App is the whole product in one process.
+// DefaultDrainTime leaves a process 5 of the 25 seconds that orchestrators should give it after SIGTERM for closing its connections.
+const DefaultDrainTime = 20 * time.Second
+
+// ConnectJitter spreads the connections of a host to the real WhatsApp (design.md §10).
+const ConnectJitter = 3 * time.Second
+
+// QuickLinks is the timing of links that only a simulator can take: without the waits that the real WhatsApp needs around a link.
+func QuickLinks() linker.Timing { return linker.Timing{Jitter: -1, Settle: -1} }
+
+// App is one process of the product.
 type App struct {
 	options  Options
 	registry *prometheus.Registry
@@ -64,19 +90,36 @@ type App struct {
 
 // New checks the options; it starts nothing.
 func New(options Options) (*App, error) {
-	if options.DataDir == "" || options.Listen == "" {
-		return nil, errors.New("app: DataDir and Listen are required")
+	if options.Listen == "" || (options.DataDir == "") == (options.Servers == nil) {
+		return nil, errors.New("app: Listen is required, and either DataDir or Servers")
+	}
+	if len(options.Roles) == 0 {
+		options.Roles = Roles()
+	}
+	for _, role := range options.Roles {
+		if !slices.Contains(Roles(), role) {
+			return nil, fmt.Errorf("app: there is no role %q", role)
+		}
+	}
+	if options.Servers == nil && len(options.Roles) < len(Roles()) {
+		return nil, errors.New("app: a process that does not do everything needs Servers to share with the others")
+	}
+	if options.Name == "" {
+		options.Name = "all-in-one"
+	}
+	if options.DrainTime == 0 {
+		options.DrainTime = DefaultDrainTime
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	return &App{options: options, registry: newRegistry(), ready: make(chan struct{})}, nil
+	return &App{options: options, registry: ops.NewRegistry(), ready: make(chan struct{})}, nil
 }
 
-// Ready is closed when the API answers and the workers take jobs.
+// Ready is closed when HTTP requests are answered and the workers take jobs.
 func (a *App) Ready() <-chan struct{} { return a.ready }
 
-// URL is the address of the API, once Ready is closed.
+// URL is the address of the API, or of the health and metrics pages, once Ready is closed.
 func (a *App) URL() string {
 	if address := a.address.Load(); address != nil {
 		return "http://" + *address
@@ -84,10 +127,12 @@ func (a *App) URL() string {
 	return ""
 }
 
-// Run runs the product until the context ends or a part fails. Everything that it started has ended when it returns.
+// Run runs the process until the context ends or a part fails. Everything that it started has ended when it returns.
 func (a *App) Run(ctx context.Context) error {
-	if err := os.MkdirAll(a.options.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
+	if a.options.DataDir != "" {
+		if err := os.MkdirAll(a.options.DataDir, 0o700); err != nil {
+			return fmt.Errorf("make the data folder: %w", err)
+		}
 	}
 	var cleanups cleanups
 	parts, err := a.open(ctx, &cleanups)
@@ -99,35 +144,6 @@ func (a *App) Run(ctx context.Context) error {
 
 // path names a file or folder in the data folder.
 func (a *App) path(name string) string { return filepath.Join(a.options.DataDir, name) }
-
-// drainTime is how long a stopping part may take to finish what it has in hand.
-const drainTime = 20 * time.Second
-
-// serveHTTP answers requests until the context ends, then lets those in flight finish.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-	}
-	group, stopping := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve HTTP: %w", err)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-stopping.Done()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			return errors.Join(fmt.Errorf("finish HTTP requests: %w", err), server.Close())
-		}
-		return nil
-	})
-	return group.Wait()
-}
 
 // Counters adds up the values of counters without labels, as they are now.
 func (a *App) Counters(names ...string) (float64, error) {

@@ -49,7 +49,7 @@ func start(t *testing.T) *world {
 	}
 	w := &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, changed: make(chan struct{}, 1)}
 	w.product, err = app.New(app.Options{
-		DataDir: t.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), QuickLinks: true, SeeFact: w.seeFact,
+		DataDir: t.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(), SeeFact: w.seeFact,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -140,7 +140,7 @@ type benchProduct struct {
 
 func newProduct(b *testing.B, simulator *wasim.Server) (benchProduct, func()) {
 	b.Helper()
-	product, err := app.New(app.Options{DataDir: b.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), QuickLinks: true,
+	product, err := app.New(app.Options{DataDir: b.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(),
 		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)

@@ -29,6 +29,9 @@ const parallelWrites = 16
 type Options struct {
 	// Bucket holds the keys. Its TTL must be the one given here.
 	Bucket Bucket
+	// Made is when the bucket was made, to the second; zero: epochs are bare revisions. A bucket that is lost and made anew begins its
+	// revisions again from 1, and its epochs are greater than the old ones all the same.
+	Made time.Time
 	// Worker is the name that others see as the holder.
 	Worker string
 	// TTL is how long a lease outlives its last renewal; zero: DefaultTTL. All workers must use the same.
@@ -45,6 +48,7 @@ type Options struct {
 // Keeper holds the leases of one worker. Its methods may be called from any goroutine.
 type Keeper struct {
 	bucket   Bucket
+	era      uint64
 	worker   string
 	instance string
 	ttl      time.Duration
@@ -86,6 +90,7 @@ func New(options Options) (*Keeper, error) {
 	}
 	return &Keeper{
 		bucket:      options.Bucket,
+		era:         eraOf(options.Made),
 		worker:      options.Worker,
 		instance:    uuid.NewString(),
 		ttl:         options.TTL,
@@ -97,6 +102,20 @@ func New(options Options) (*Keeper, error) {
 		leases:      map[session.ID]*Lease{},
 	}, nil
 }
+
+// firstEra is before any bucket of ours was made. Seconds since then fit into the 31 bits that a signed number has left until 2093.
+var firstEra = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+func eraOf(made time.Time) uint64 {
+	return uint64(max(0, made.Unix()-firstEra.Unix())) //nolint:gosec // not negative
+}
+
+// epochBits is the part of an epoch that counts the revisions of one bucket. Sixty sessions that renew every five seconds fill it in eleven
+// years; a revision beyond it carries over into the era, so that epochs still grow.
+const epochBits = 32
+
+// epoch gives the epoch of a claim.
+func (k *Keeper) epoch(revision uint64) uint64 { return k.era<<epochBits + revision }
 
 // Run renews the leases until the context ends. Then it closes Done of those that are left, waits up to the margin for their holders to
 // release them, gives back the rest, and returns nil. Leases claimed while Run does not run last for one TTL.

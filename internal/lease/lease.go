@@ -2,8 +2,8 @@
 //
 // The invariant: at any moment at most one worker believes that it holds a session's lease. A worker claims a lease by creating the
 // session's key in a JetStream key-value bucket, renews it every TTL/3 by updating the key at the revision it knows, and gives it
-// back by deleting the key. The revision of the claim is the lease's epoch: it grows with every claim, so that a write by a former
-// owner can be refused. A holder that cannot renew stops believing by its own monotonic clock, with a margin, before the key can expire
+// back by deleting the key. The revision of the claim, behind the era of the bucket, is the lease's epoch: it grows with every claim, so that a
+// write by a former owner can be refused. A holder that cannot renew stops believing by its own monotonic clock, with a margin, before the key can expire
 // (self-fencing): it need not reach anybody to stop. The margin is the time that a holder has, from Done on, to close its connection.
 //
 // Why it holds: the server counts the key's age from the moment it stored the last write, the holder from the moment before it asked for
@@ -69,7 +69,8 @@ var errLate = errors.New("the answer came when the lease was over")
 // Session names the session that the lease is for.
 func (l *Lease) Session() session.ID { return l.session }
 
-// Epoch is the revision of the claim. It is greater than that of every earlier lease of any session in the same bucket.
+// Epoch is the revision of the claim, behind the era of the bucket (Options.Era). It is greater than that of every earlier lease of any
+// session, as long as eras rise.
 func (l *Lease) Epoch() uint64 { return l.epoch }
 
 // Done is closed when the lease is not held any more: lost, released, or the keeper stops. From then on the holder has the keeper's
@@ -116,7 +117,7 @@ func (l *Lease) begin(revision uint64, asked time.Time) error {
 	case !time.Now().Before(l.deadline):
 		return errLate
 	}
-	l.held, l.epoch, l.revision = true, revision, revision
+	l.held, l.epoch, l.revision = true, l.keeper.epoch(revision), revision
 	l.fence = time.AfterFunc(time.Until(l.deadline), l.expire)
 	l.keeper.metrics.claimed.Inc()
 	l.keeper.metrics.held.Inc()

@@ -82,7 +82,7 @@ func Run(ctx context.Context, options Options) (Summary, error) {
 	defer func() { _ = simulator.Close() }()
 	stage := &stage{options: options, simulator: simulator, began: time.Now()}
 	stage.product, err = app.New(app.Options{
-		DataDir: directory, Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Pace: paceOf(options), QuickLinks: true,
+		DataDir: directory, Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Pace: paceOf(options), Links: app.QuickLinks(),
 		SeeFact: stage.seeFact, Log: options.Log,
 	})
 	if err != nil {

@@ -1,0 +1,123 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dannsalud/broadcaster/internal/bus"
+	"github.com/dannsalud/broadcaster/internal/bus/embed"
+	"github.com/dannsalud/broadcaster/internal/campaign"
+	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/store"
+	"github.com/dannsalud/broadcaster/internal/store/sqlite"
+	"github.com/dannsalud/broadcaster/internal/wa"
+)
+
+// Servers are the broker and the database that the processes of a fleet share.
+type Servers struct {
+	// NATS is the address of the broker, such as "nats://nats:4222"; Replicas how many of its servers keep each stream, 1 or 3.
+	NATS     string
+	Replicas int
+}
+
+// doors are the technologies: what is open while the app runs. A process opens those that its roles need.
+type doors struct {
+	stores
+	queue   *bus.Bus
+	prompts *bus.Prompts
+	leases  *bus.Bucket
+	devices *wa.Devices
+	gateway *wa.Gateway
+}
+
+// stores are the ports of the database.
+type stores struct {
+	sessions     session.Store
+	campaigns    campaign.Store
+	deliveries   campaign.Deliveries
+	suppressions campaign.Suppressions
+	// health tells whether the database answers.
+	health func(context.Context) error
+}
+
+func (a *App) openDoors(ctx context.Context, d *doors, closing *cleanups) error {
+	for _, open := range []func(context.Context, *doors, *cleanups) error{a.openDatabase, a.openQueue, a.openWhatsApp} {
+		if err := open(ctx, d, closing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) error {
+	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path("broadcaster.db"), Log: a.options.Log})
+	if err != nil {
+		return err
+	}
+	closing.add("database", database.Close)
+	d.stores = stores{
+		sessions: database.Sessions(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
+	}
+	d.health = func(ctx context.Context) error {
+		_, err := d.sessions.List(ctx, session.Filter{}, store.Page{Size: 1})
+		return err
+	}
+	return nil
+}
+
+// embeddedAckWait is short: the broker and the workers of this process start and end together, so a job without a sign of life for so long
+// was left behind by a killed one.
+const embeddedAckWait = 6 * time.Second
+
+func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error {
+	options := bus.Options{Name: a.options.Name, MaxConcurrentJobs: a.options.MaxConcurrentJobs, LeaseTTL: a.options.LeaseTTL,
+		Log: a.options.Log, Registerer: a.registry}
+	if servers := a.options.Servers; servers != nil {
+		options.URL, options.Replicas = servers.NATS, servers.Replicas
+	} else {
+		broker, err := embed.Start(embed.Options{Dir: a.path("nats"), Log: a.options.Log.With("part", "broker")})
+		if err != nil {
+			return fmt.Errorf("start the broker: %w", err)
+		}
+		closing.add("broker", broker.Stop)
+		options.Server, options.AckWait = broker, embeddedAckWait
+	}
+	var err error
+	if d.queue, err = bus.Connect(ctx, options); err != nil {
+		return err
+	}
+	closing.add("queue", d.queue.Close)
+	prepare := d.queue.AwaitTopology
+	if a.does(RoleAPI) {
+		prepare = d.queue.EnsureTopology
+	}
+	if err := prepare(ctx); err != nil {
+		return err
+	}
+	if a.options.SeeFact != nil {
+		if _, err := d.queue.Watch(ctx, events.AllEvents, a.options.SeeFact); err != nil {
+			return err
+		}
+	}
+	d.prompts, err = d.queue.Prompts(ctx)
+	return err
+}
+
+// openWhatsApp opens what a process needs that opens connections: their leases, the keys of the devices, and the way out.
+func (a *App) openWhatsApp(ctx context.Context, d *doors, closing *cleanups) error {
+	if !a.works() {
+		return nil
+	}
+	var err error
+	if d.leases, err = d.queue.Bucket(ctx, bus.BucketLeases); err != nil {
+		return err
+	}
+	if d.devices, err = wa.OpenDevices(ctx, a.path("keys.db"), a.options.Log); err != nil {
+		return err
+	}
+	closing.add("key store", d.devices.Close)
+	d.gateway, err = wa.New(wa.Options{Devices: d.devices, Endpoint: a.options.WhatsApp, Log: a.options.Log, Registerer: a.registry})
+	return err
+}
