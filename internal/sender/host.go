@@ -66,6 +66,8 @@ type Host struct {
 	hosted map[session.ID]*hosting
 	// resting has the sessions that are not worth a try before a time.
 	resting map[session.ID]rest
+	// yielding has the sessions that were found free, and when.
+	yielding map[session.ID]time.Time
 }
 
 // rest is until when a session is left alone, and how often it failed in a row; held: another worker has it.
@@ -96,7 +98,7 @@ func NewHost(options HostOptions) (*Host, error) {
 		return nil, err
 	}
 	return &Host{options: options, metrics: metrics, dialling: make(chan struct{}, 1), nudges: newNudges(),
-		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}}, nil
+		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}, yielding: map[session.ID]time.Time{}}, nil
 }
 
 // Run hosts sessions until the context ends, and returns when the last one is given up (hosting.go says in which order).
@@ -143,8 +145,13 @@ func (n nudges) add(subject string) {
 	if len(parts) != 4 || parts[3] == "inbound" {
 		return
 	}
+	n.session(session.ID(parts[2]))
+}
+
+// session notes one session.
+func (n nudges) session(id session.ID) {
 	n.mu.Lock()
-	n.ids[session.ID(parts[2])] = struct{}{}
+	n.ids[id] = struct{}{}
 	n.mu.Unlock()
 	select {
 	case n.came <- struct{}{}:
@@ -200,6 +207,7 @@ func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
 		h.wake(id)
 		found, err := h.options.Sessions.Get(ctx, id)
 		if errors.Is(err, store.ErrNotFound) {
+			h.forget(id)
 			continue
 		}
 		if err != nil {
@@ -213,6 +221,14 @@ func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
 		}
 	}
 	return nil
+}
+
+// forget drops what was noted of a session that does not exist any more.
+func (h *Host) forget(id session.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.yielding, id)
+	delete(h.resting, id)
 }
 
 // wake makes the hosting of a session look at its record, or ends the rest of a session that another worker had.
@@ -229,7 +245,7 @@ func (h *Host) wake(id session.ID) {
 
 // consider starts hosting a session, if it is not hosted, worth a try, and there is room.
 func (h *Host) consider(ctx context.Context, found session.Session, hostings *sync.WaitGroup) error {
-	if !h.free(found) {
+	if !h.free(found) || h.yields(found.ID) {
 		return nil
 	}
 	claimed, err := h.options.Leases.Claim(ctx, found.ID)
@@ -273,6 +289,34 @@ func (h *Host) free(found session.Session) bool {
 		return false
 	}
 	return !h.full(found.Egress)
+}
+
+const (
+	// yieldStep is how much later a host claims a free session for each one that it has: longer than a claim takes, so that the host
+	// with the least to do gets it. Sessions spread in this way without anybody who divides them; one that is hosted stays where it is,
+	// because each move is a reconnect that WhatsApp sees.
+	yieldStep = 50 * time.Millisecond
+	// longestYield keeps the move of a session within a second.
+	longestYield = 500 * time.Millisecond
+)
+
+// yields tells whether a free session is left to hosts with less to do for a moment; then it is looked at again by itself.
+func (h *Host) yields(id session.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found, yielding := h.yielding[id]
+	if !yielding {
+		found = time.Now()
+	}
+	// What this host has may have grown since: of several sessions that become free at once, each host takes one after the other.
+	wait := min(longestYield, time.Duration(len(h.hosted))*yieldStep) - time.Since(found)
+	if wait <= 0 {
+		delete(h.yielding, id)
+		return false
+	}
+	h.yielding[id] = found
+	time.AfterFunc(wait, func() { h.nudges.session(id) })
+	return true
 }
 
 // full tells whether an egress has as many sessions as it may. The caller holds mu.

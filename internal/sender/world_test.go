@@ -163,10 +163,7 @@ func (w *world) linked(id session.ID) session.Session {
 func (w *world) online(id session.ID) {
 	w.t.Helper()
 	w.linked(id)
-	synctest.Wait()
-	if state := w.session(id).State; state != session.Ready {
-		w.t.Fatalf("session is %s; is there a host?", state)
-	}
+	w.until(string(id)+" is ready", func() bool { return w.session(id).State == session.Ready })
 }
 
 func (w *world) session(id session.ID) session.Session {
