@@ -49,8 +49,16 @@ const (
 	// MaxKeyBatch is the most changes of a batch.
 	MaxKeyBatch = 2000
 	// MaxKeyValue is the longest value, in bytes.
-	MaxKeyValue = 1 << 20
+	MaxKeyValue = 8 << 20
 )
+
+// KeyReseal is a row to seal anew: it gets the value New where it still has the value Old, and keeps its Expires.
+type KeyReseal struct {
+	Kind string
+	Key  string
+	Old  []byte
+	New  []byte
+}
 
 // Keys persists the rows of the key store. A batch is written as a whole or not at all where the database can do so (both adapters can, but
 // for a MongoDB-wire server without transactions; there the order of Changes is kept and a batch may be repeated). A row that is not there is
@@ -67,6 +75,9 @@ type Keys interface {
 	Scan(ctx context.Context, session, kind, prefix string, page Page) (List[KeyRow], error)
 	// Sessions gives the ids of the sessions that have a row of a kind, in their bytewise order, as a keyset page.
 	Sessions(ctx context.Context, kind string, page Page) (List[string], error)
+	// Reseal replaces values of a session, each row for itself, and returns how many. It neither asks for an epoch nor changes the one that
+	// is fenced, because it changes no meaning: a row that is gone or has another value than Old by now is left as it is. At most MaxKeyBatch rows.
+	Reseal(ctx context.Context, session string, rows []KeyReseal) (int, error)
 	// DeleteExpired deletes rows whose Expires is before now, of all sessions and whatever their epoch, and returns how many. A database
 	// that does so by itself may give zero.
 	DeleteExpired(ctx context.Context, now time.Time) (int, error)
