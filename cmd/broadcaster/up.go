@@ -52,7 +52,7 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options := app.Options{DataDir: given.data, Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
+	options := app.Options{DataDir: given.data, KeySource: keySource(), Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
 	if given.simulated() {
 		options.Links, options.ConnectJitter = app.QuickLinks(), 0
 	}

@@ -107,7 +107,7 @@ func (w whatsApp) Open(ctx context.Context, request session.OpenRequest) (sender
 
 // Forget implements sender.WhatsApp.
 func (w whatsApp) Forget(ctx context.Context, request session.ForgetRequest) error {
-	return w.gateway.Forget(ctx, request.Device)
+	return w.gateway.Forget(ctx, request)
 }
 
 // observedPrompts shows prompts and tells an observer of each QR: how a simulated phone gets to scan it.

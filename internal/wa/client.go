@@ -17,16 +17,18 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/wa/keys"
 )
 
 // Client is one connection of one device, which whatsmeow opens again by itself when it breaks. Close ends it for good.
 type Client struct {
 	session   session.ID
-	gateway   *Gateway
 	whatsmeow *whatsmeow.Client
-	// device is the linked device; zero while it pairs. loggedOut is set when WhatsApp removed it.
+	// keys are the device's keys, ours to write as long as the lease is.
+	keys *keys.Owner
+	// device is the linked device; zero while it pairs. loggedOut is the reason for which WhatsApp removed it; nil: it has not.
 	device    session.Device
-	loggedOut atomic.Bool
+	loggedOut atomic.Pointer[session.Reason]
 	log       *slog.Logger
 	metrics   *metrics
 	// life ends at Close; whatsmeow's own goroutines live in it.
@@ -62,7 +64,7 @@ type clientOptions struct {
 //   - AutoTrustIdentity: a contact who reinstalled WhatsApp has a new identity; a sender of reminders has no way to ask a person about it.
 //   - DisableLoginAutoReconnect: the restart after a pairing is ours, so that it can be reported and ended.
 //   - AutoReconnectHook: adds jitter, so that the sessions of a host do not all dial at once after an outage.
-func (g *Gateway) newClient(device *store.Device, options clientOptions) *Client {
+func (g *Gateway) newClient(owner *keys.Owner, device *store.Device, options clientOptions) *Client {
 	life, endLife := context.WithCancel(context.Background())
 	log := g.log.With("session", string(options.session))
 	inner := whatsmeow.NewClient(device, bridge(log, "client"))
@@ -79,10 +81,23 @@ func (g *Gateway) newClient(device *store.Device, options clientOptions) *Client
 		inner.SetMediaHTTPClient(http)
 	}
 	present(inner, options.identity)
-	client := &Client{session: options.session, gateway: g, device: options.device, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
+	client := &Client{session: options.session, keys: owner, device: options.device, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
 		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals}
 	inner.AddEventHandlerWithSuccessStatus(client.handle)
+	client.restart.Go(client.watchOwnership)
 	return client
+}
+
+// watchOwnership ends the connection when the keys have another owner: the lease was lost, and nothing told us yet.
+func (c *Client) watchOwnership() {
+	select {
+	case <-c.life.Done():
+	case <-c.keys.Lost():
+		c.whatsmeow.Disconnect()
+		if ended := (session.Ended{Reason: session.ReasonReplaced, Detail: "fenced"}); !c.alreadyEnded(ended) {
+			c.deliver(ended)
+		}
+	}
 }
 
 // reconnectJitter is the longest random wait that is added before each reconnect.
@@ -132,22 +147,24 @@ func (c *Client) Close() {
 	c.endLife()
 	c.restart.Wait()
 	c.whatsmeow.Disconnect() // a restart may have connected between the two
-	c.forgetLoggedOut()
+	c.closeKeys()
 }
 
-// forgetTimeout bounds the deletion of a device's keys.
-const forgetTimeout = 10 * time.Second
+// closeKeysTimeout bounds the last writes of the keys.
+const closeKeysTimeout = 10 * time.Second
 
-// forgetLoggedOut deletes the keys of a device that WhatsApp has removed. whatsmeow does it too, beside its event, and stops when the client is
-// closed meanwhile.
-func (c *Client) forgetLoggedOut() {
-	if !c.loggedOut.Load() || c.device.IsZero() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), forgetTimeout)
+// closeKeys writes what is left to write. The keys of a device that WhatsApp has removed are deleted. whatsmeow does it too, beside its event,
+// but without the reason, and not when the client is closed meanwhile.
+func (c *Client) closeKeys() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeKeysTimeout)
 	defer cancel()
-	if err := c.gateway.Forget(ctx, c.device); err != nil {
-		c.log.Warn("keys of a logged-out device could not be deleted", "error", err)
+	if reason := c.loggedOut.Load(); reason != nil {
+		if err := c.keys.Bury(ctx, string(*reason)); err != nil {
+			c.log.Warn("keys of a logged-out device could not be deleted", "error", err)
+		}
+	}
+	if err := c.keys.Close(ctx); err != nil {
+		c.log.Warn("the last changes of the keys could not be written", "error", err)
 	}
 }
 
@@ -195,7 +212,8 @@ func (c *Client) handle(event any) (handled bool) {
 			c.requestCode()
 		}
 	case *events.LoggedOut:
-		c.loggedOut.Store(true)
+		reason := loggedOut(event).Reason
+		c.loggedOut.Store(&reason)
 	case *events.Receipt:
 		c.countReceipt(event)
 	}

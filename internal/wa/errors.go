@@ -36,9 +36,12 @@ var refusals = map[int]struct {
 // classifySend gives the class of an error of SendMessage. What may have left the process is UnknownOutcome.
 func classifySend(err error) error {
 	var disconnected *whatsmeow.DisconnectedError
+	var known *fault.Error
 	switch {
 	case errors.Is(err, whatsmeow.ErrServerReturnedError):
 		return refusal(err)
+	case errors.As(err, &known): // the key store's own, from before the message left
+		return err
 	case errors.Is(err, whatsmeow.ErrNotConnected):
 		return fault.Wrap(err, fault.RetryLater, "not_connected", "The session is not connected at the moment; the message is sent when it is").
 			WithAfter(notConnectedWait)

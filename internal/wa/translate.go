@@ -66,7 +66,7 @@ func ending(event any) session.Signal {
 	return nil
 }
 
-func loggedOut(event *events.LoggedOut) session.Signal {
+func loggedOut(event *events.LoggedOut) session.Ended {
 	ended := session.Ended{Reason: session.ReasonLoggedOut, Detail: strconv.Itoa(int(event.Reason))}
 	switch {
 	case !event.OnConnect:

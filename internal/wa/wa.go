@@ -2,7 +2,7 @@
 // messages, and translates what whatsmeow reports into the signals of internal/session and what it refuses into the classes of
 // internal/fault.
 //
-// Nouns: Gateway (one per process: the devices' keys and the way to WhatsApp), Devices (the key store), Client (one connection of one
+// Nouns: Gateway (one per process: the devices' keys, which internal/wa/keys keeps, and the way to WhatsApp), Client (one connection of one
 // device), Endpoint (the real WhatsApp, or a simulator).
 //
 // Promises to its callers, the linker and the host (through internal/app): signals of a client come in order, never two at once, and none
@@ -12,17 +12,21 @@
 package wa
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/wa/keys"
 )
 
 // Endpoint says where WhatsApp is. Its zero value is the real one.
@@ -33,9 +37,9 @@ type Endpoint struct {
 	RootKey [32]byte
 }
 
-// Options are the parts of a Gateway. Devices is required.
+// Options are the parts of a Gateway. Keys is required.
 type Options struct {
-	Devices  *Devices
+	Keys     *keys.Store
 	Endpoint Endpoint
 	Log      *slog.Logger
 	// Registerer takes the metrics; nil: they are not exposed.
@@ -44,7 +48,7 @@ type Options struct {
 
 // Gateway opens connections to WhatsApp. Its methods may be called at the same time.
 type Gateway struct {
-	devices  *Devices
+	keys     *keys.Store
 	endpoint Endpoint
 	log      *slog.Logger
 	metrics  *metrics
@@ -53,8 +57,8 @@ type Gateway struct {
 // New checks the options and makes a gateway. With a simulator's endpoint the whole process trusts that simulator's certificates, and
 // WhatsApp's no longer; a process uses one endpoint for life.
 func New(options Options) (*Gateway, error) {
-	if options.Devices == nil {
-		return nil, errors.New("wa: Devices is required")
+	if options.Keys == nil {
+		return nil, errors.New("wa: Keys is required")
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -69,12 +73,16 @@ func New(options Options) (*Gateway, error) {
 			return nil, err
 		}
 	}
-	return &Gateway{devices: options.Devices, endpoint: options.Endpoint, log: options.Log, metrics: metrics}, nil
+	return &Gateway{keys: options.Keys, endpoint: options.Endpoint, log: options.Log, metrics: metrics}, nil
 }
 
 // Pair makes a new device and connects it. What follows is reported to request.Signals, beginning with the codes to show.
 func (g *Gateway) Pair(ctx context.Context, request session.PairRequest) (*Client, error) {
-	client := g.newClient(g.devices.fresh(), clientOptions{session: request.Session, identity: request.Identity, signals: request.Signals})
+	owner, err := g.own(ctx, request.Session, request.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	client := g.newClient(owner, owner.NewDevice(), clientOptions{session: request.Session, identity: request.Identity, signals: request.Signals})
 	client.pairing = &request
 	client.whatsmeow.PrePairCallback = client.acceptPairing
 	if err := client.connect(ctx); err != nil {
@@ -85,27 +93,70 @@ func (g *Gateway) Pair(ctx context.Context, request session.PairRequest) (*Clien
 
 // Open connects a linked device. A device whose keys are not here is fault.Relink.
 func (g *Gateway) Open(ctx context.Context, request session.OpenRequest) (*Client, error) {
-	device, err := g.devices.find(ctx, request.Device)
+	owner, err := g.own(ctx, request.Session, request.Epoch)
 	if err != nil {
 		return nil, err
 	}
-	client := g.newClient(device, clientOptions{session: request.Session, device: request.Device, identity: request.Identity, signals: request.Signals})
+	device, err := findDevice(ctx, owner, request.Device)
+	if err != nil {
+		return nil, errors.Join(err, owner.Close(ctx))
+	}
+	client := g.newClient(owner, device, clientOptions{session: request.Session, device: request.Device, identity: request.Identity, signals: request.Signals})
 	if err := client.connect(ctx); err != nil {
 		return nil, err
 	}
 	return client, nil
 }
 
-// Forget deletes the keys of a device. One that is not here is no error.
-func (g *Gateway) Forget(ctx context.Context, device session.Device) error {
-	found, err := g.devices.find(ctx, device)
-	if fault.Of(err) == fault.Relink {
-		return nil
-	}
+// Forget deletes the keys of a device; what stays says when and why. One that is not here is no error.
+func (g *Gateway) Forget(ctx context.Context, request session.ForgetRequest) (err error) {
+	owner, err := g.own(ctx, request.Session, request.Epoch)
 	if err != nil {
 		return err
 	}
-	return g.devices.remove(ctx, found)
+	defer func() { err = errors.Join(err, owner.Close(ctx)) }()
+	tombstone, err := owner.Tombstone(ctx)
+	if err != nil {
+		return err
+	}
+	if tombstone == nil {
+		if _, err := findDevice(ctx, owner, request.Device); fault.Of(err) == fault.Relink {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return owner.Bury(ctx, string(request.Reason))
+}
+
+// own takes over the keys of a session for the holder of its lease.
+func (g *Gateway) own(ctx context.Context, id session.ID, epoch uint64) (*keys.Owner, error) {
+	owner, err := g.keys.Own(ctx, keys.OwnerOptions{Session: string(id), Epoch: epoch})
+	if err != nil {
+		return nil, describe("open the keys", id, err)
+	}
+	return owner, nil
+}
+
+// findDevice gives the device of a session, if it is the one that is wanted.
+func findDevice(ctx context.Context, owner *keys.Owner, wanted session.Device) (*store.Device, error) {
+	found, err := owner.Device(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read a device's keys: %w", err)
+	}
+	if found != nil && found.ID.String() == wanted.JID {
+		return found, nil
+	}
+	message := "The keys of this session's device are gone; link the phone again"
+	tombstone, err := owner.Tombstone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if tombstone != nil {
+		message = fmt.Sprintf("This session's device was removed at %s (%s); link the phone again",
+			tombstone.At.Format(time.RFC3339), cmp.Or(tombstone.Reason, "reason unknown"))
+	}
+	return nil, fault.New(fault.Relink, "device_unknown", message)
 }
 
 func deviceOf(jid, lid types.JID) session.Device {

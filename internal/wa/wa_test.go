@@ -17,7 +17,9 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/store/sqlite"
 	"github.com/dannsalud/broadcaster/internal/wa"
+	"github.com/dannsalud/broadcaster/internal/wa/keys"
 	"github.com/dannsalud/broadcaster/wasim"
 	"github.com/dannsalud/broadcaster/wasim/script"
 )
@@ -33,6 +35,7 @@ type world struct {
 	t         *testing.T
 	simulator *wasim.Server
 	gateway   *wa.Gateway
+	keys      *keys.Store
 	log       *syncBuffer
 }
 
@@ -62,11 +65,19 @@ func start(t *testing.T) *world {
 	}
 	log := &syncBuffer{}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	devices, err := wa.OpenDevices(t.Context(), filepath.Join(t.TempDir(), "keys.db"), logger)
+	database, err := sqlite.OpenKeys(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "keys.db"), Log: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
-	gateway, err := wa.New(wa.Options{Devices: devices, Log: logger,
+	ring, err := keys.ParseRing(keys.GenerateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyStore, err := keys.Open(t.Context(), keys.Options{Keys: database, Ring: ring, Log: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway, err := wa.New(wa.Options{Keys: keyStore, Log: logger,
 		Endpoint: wa.Endpoint{HTTPClient: simulator.HTTPClient(), RootKey: simulator.RootPublicKey()}})
 	if err != nil {
 		t.Fatal(err)
@@ -75,14 +86,14 @@ func start(t *testing.T) *world {
 		if err := simulator.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := devices.Close(); err != nil {
+		if err := database.Close(); err != nil {
 			t.Error(err)
 		}
 		if err := simulator.Err(); err != nil {
 			t.Errorf("the simulator did not know: %v", err)
 		}
 	})
-	return &world{t: t, simulator: simulator, gateway: gateway, log: log}
+	return &world{t: t, simulator: simulator, gateway: gateway, keys: keyStore, log: log}
 }
 
 // ear collects the signals of one client.
@@ -150,7 +161,7 @@ func (w *world) phone(number int) *wasim.Phone {
 func (w *world) pair(phone *wasim.Phone, user string) session.Device {
 	w.t.Helper()
 	heard := newEar(w.t)
-	client, err := w.gateway.Pair(w.t.Context(), session.PairRequest{Session: session.ID("ses_" + user), Identity: session.IdentityFor(user),
+	client, err := w.gateway.Pair(w.t.Context(), session.PairRequest{Session: session.ID("ses_" + user), Epoch: 1, Identity: session.IdentityFor(user),
 		Method: session.MethodQR, Accept: func(session.Device) error { return nil }, Signals: heard.hear})
 	if err != nil {
 		w.t.Fatal(err)
@@ -181,7 +192,7 @@ func (w *world) pair(phone *wasim.Phone, user string) session.Device {
 func (w *world) open(device session.Device, user string) (*wa.Client, *ear) {
 	w.t.Helper()
 	heard := newEar(w.t)
-	client, err := w.gateway.Open(w.t.Context(), session.OpenRequest{Session: session.ID("ses_" + user), Device: device,
+	client, err := w.gateway.Open(w.t.Context(), session.OpenRequest{Session: session.ID("ses_" + user), Epoch: 1, Device: device,
 		Identity: session.IdentityFor(user), Signals: heard.hear})
 	if err != nil {
 		w.t.Fatal(err)
@@ -280,7 +291,7 @@ func TestRefusedLoginsBecomeSignals(t *testing.T) {
 			device := w.pair(phone, "ana")
 			w.script(script.Rule{On: script.Login, Account: phone.Number(), Do: row.do})
 			heard := newEar(t)
-			client, err := w.gateway.Open(t.Context(), session.OpenRequest{Session: "ses_ana", Device: device, Signals: heard.hear})
+			client, err := w.gateway.Open(t.Context(), session.OpenRequest{Session: "ses_ana", Epoch: 1, Device: device, Signals: heard.hear})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,7 +301,7 @@ func TestRefusedLoginsBecomeSignals(t *testing.T) {
 				t.Errorf("ended with %+v, want %s", ended, row.reason)
 			}
 			client.Close()
-			again, err := w.gateway.Open(t.Context(), session.OpenRequest{Session: "ses_ana", Device: device, Signals: newEar(t).hear})
+			again, err := w.gateway.Open(t.Context(), session.OpenRequest{Session: "ses_ana", Epoch: 1, Device: device, Signals: newEar(t).hear})
 			if row.reason == session.ReasonLoggedOut || row.reason == session.ReasonBanned {
 				if fault.Of(err) != fault.Relink {
 					t.Errorf("a logged-out device was opened again: %v", err)
@@ -440,7 +451,7 @@ func TestTwoClientsAtOnceKeepTheirOwnIdentities(t *testing.T) {
 		phone := w.phone(i + 1)
 		pairs.Go(func() {
 			heard := newEar(t)
-			client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: session.ID(user), Identity: session.IdentityFor(user),
+			client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: session.ID(user), Epoch: 1, Identity: session.IdentityFor(user),
 				Method: session.MethodQR, Accept: func(session.Device) error { return nil }, Signals: heard.hear})
 			if err != nil {
 				t.Error(err)
@@ -469,7 +480,7 @@ func TestRefusedPairingLeavesNoDevice(t *testing.T) {
 	w := start(t)
 	phone := w.phone(1)
 	heard := newEar(t)
-	client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: "ses_ana", Identity: session.IdentityFor("ana"), Method: session.MethodQR,
+	client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: "ses_ana", Epoch: 1, Identity: session.IdentityFor("ana"), Method: session.MethodQR,
 		Accept:  func(session.Device) error { return fault.New(fault.Conflict, "number_already_linked", "taken") },
 		Signals: heard.hear})
 	if err != nil {
@@ -492,7 +503,7 @@ func TestLinkByCode(t *testing.T) {
 	w := start(t)
 	phone := w.phone(1)
 	heard := newEar(t)
-	client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: "ses_ana", Identity: session.IdentityFor("ana"), Method: session.MethodCode,
+	client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: "ses_ana", Epoch: 1, Identity: session.IdentityFor("ana"), Method: session.MethodCode,
 		Phone: phone.Number(), Accept: func(session.Device) error { return nil }, Signals: heard.hear})
 	if err != nil {
 		t.Fatal(err)
@@ -517,8 +528,44 @@ func TestLogoutRemovesTheDeviceEverywhere(t *testing.T) {
 	if len(phone.Devices()) != 0 {
 		t.Errorf("devices %+v", phone.Devices())
 	}
-	if err := w.gateway.Forget(t.Context(), device); err != nil {
+	if err := w.gateway.Forget(t.Context(), session.ForgetRequest{Session: "ses_ana", Epoch: 1, Device: device, Reason: session.ReasonUnlinked}); err != nil {
 		t.Errorf("a device that is gone is no error: %v", err)
+	}
+	_, err := w.gateway.Open(t.Context(), session.OpenRequest{Session: "ses_ana", Epoch: 1, Device: device, Signals: newEar(t).hear})
+	if fault.Of(err) != fault.Relink || !strings.Contains(err.Error(), string(session.ReasonUnlinked)) {
+		t.Errorf("what is said of a device that was removed: %v", err)
+	}
+}
+
+// TestAFormerOwnerSendsNothing: the lease was lost and nobody noticed yet; the database did.
+func TestAFormerOwnerSendsNothing(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	device := w.pair(w.phone(1), "ana")
+	client, heard := w.open(device, "ana")
+	const to = "+5491140000001"
+	if _, err := client.Send(t.Context(), session.Outgoing{ID: "3EB0AAAABBBBCCCCDDDD00", Phone: to, Text: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	next, err := w.keys.Own(t.Context(), keys.OwnerOptions{Session: "ses_ana", Epoch: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Send(t.Context(), session.Outgoing{ID: "3EB0AAAABBBBCCCCDDDD01", Phone: to, Text: "late"}); fault.Of(err) != fault.RetryLater {
+		t.Errorf("a former owner's send: %v", err)
+	}
+	if ended := await[session.Ended](heard, nil); ended.Reason != session.ReasonReplaced {
+		t.Errorf("ended with %+v", ended)
+	}
+	client.Close()
+	if received := w.simulator.Contact(to).Received(); len(received) != 1 {
+		t.Errorf("received %+v", received)
+	}
+	if err := next.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.gateway.Open(t.Context(), session.OpenRequest{Session: "ses_ana", Epoch: 1, Device: device, Signals: newEar(t).hear}); fault.Of(err) != fault.RetryLater {
+		t.Errorf("a former owner came back: %v", err)
 	}
 }
 
@@ -563,7 +610,7 @@ func TestPasskeyIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard := newEar(t)
-	client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: "ses_ana", Identity: session.IdentityFor("ana"), Method: session.MethodQR,
+	client, err := w.gateway.Pair(t.Context(), session.PairRequest{Session: "ses_ana", Epoch: 1, Identity: session.IdentityFor("ana"), Method: session.MethodQR,
 		Accept: func(session.Device) error { return nil }, Signals: heard.hear})
 	if err != nil {
 		t.Fatal(err)
@@ -587,7 +634,7 @@ func TestPasskeyIsReported(t *testing.T) {
 func TestAnotherSimulatorIsRefused(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	_, err := wa.New(wa.Options{Devices: &wa.Devices{}, Endpoint: wa.Endpoint{HTTPClient: w.simulator.HTTPClient(), RootKey: [32]byte{1}}})
+	_, err := wa.New(wa.Options{Keys: &keys.Store{}, Endpoint: wa.Endpoint{HTTPClient: w.simulator.HTTPClient(), RootKey: [32]byte{1}}})
 	if err == nil {
 		t.Error("a process must trust one root key only")
 	}
