@@ -21,6 +21,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,8 +44,15 @@ type InProcess interface {
 
 // Options configure a Bus. URL or Server is required, and Name.
 type Options struct {
-	// URL is the address of NATS, such as "nats://nats:4222"; it may hold credentials, which reach no log and no error.
+	// URL is the address of NATS, such as "nats://nats:4222", or several separated by commas; it may hold credentials, which reach no log and
+	// no error.
 	URL string
+	// User and Password are this process's own at NATS. Credentials is the path of a file with them instead (a JWT and its seed).
+	User, Password string
+	Credentials    string
+	// InboxPrefix is the subject under which answers come back, without a dot at its end; a user's own prefix, together with permissions,
+	// keeps other users from reading them. Empty: "_INBOX".
+	InboxPrefix string
 	// Server is a nats-server in this process, used instead of URL.
 	Server InProcess
 	// Name names this process to operators: in logs, in failed jobs, and in NATS's own list of connections.
@@ -111,8 +119,13 @@ func (o Options) complete() (Options, error) {
 	if o.Name == "" {
 		return o, errors.New("bus: Name is required")
 	}
-	if _, err := url.Parse(o.URL); err != nil {
-		return o, errors.New("bus: the NATS URL is not a URL; it looks like nats://host:4222")
+	for address := range strings.SplitSeq(o.URL, ",") {
+		if _, err := url.Parse(address); err != nil {
+			return o, errors.New("bus: the NATS URL is not a URL; it looks like nats://host:4222")
+		}
+	}
+	if o.Credentials != "" && o.User != "" || o.Password != "" && o.User == "" {
+		return o, errors.New("bus: give either a User and its Password or Credentials")
 	}
 	o.Replicas = orDefault(o.Replicas, 1)
 	o.AckWait = orDefault(o.AckWait, DefaultAckWait)
@@ -145,10 +158,16 @@ func (o Options) address() string {
 	if o.Server != nil {
 		return "this process"
 	}
-	if parsed, err := url.Parse(o.URL); err == nil && parsed.Host != "" {
-		return parsed.Host
+	var hosts []string
+	for address := range strings.SplitSeq(o.URL, ",") {
+		if parsed, err := url.Parse(address); err == nil && parsed.Host != "" {
+			hosts = append(hosts, parsed.Host)
+		}
 	}
-	return "the given URL"
+	if len(hosts) == 0 {
+		return "the given URL"
+	}
+	return strings.Join(hosts, ", ")
 }
 
 // connection gives the options of the NATS connection.
@@ -174,6 +193,21 @@ func (b *Bus) connection() []nats.Option {
 	}
 	if b.options.Server != nil {
 		options = append(options, nats.InProcessServer(b.options.Server))
+	}
+	return append(options, b.options.identity()...)
+}
+
+// identity gives the options that say who this process is.
+func (o Options) identity() []nats.Option {
+	var options []nats.Option
+	if o.User != "" {
+		options = append(options, nats.UserInfo(o.User, o.Password))
+	}
+	if o.Credentials != "" {
+		options = append(options, nats.UserCredentials(o.Credentials))
+	}
+	if o.InboxPrefix != "" {
+		options = append(options, nats.CustomInboxPrefix(o.InboxPrefix))
 	}
 	return options
 }

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Makes the secrets of a deployment, random ones, in a file that only its owner can read:
+#
+#   deployments/secrets.sh              .env, for real phones
+#   deployments/secrets.sh simulate     simulate.env, for a stack of its own against the simulator
+#
+# It never overwrites a file: the key in it is the only way to the linked phones. Keep a copy of .env away from this machine and from the backups.
+set -eu
+cd "$(dirname "$0")/.."
+
+case "${1:-production}" in
+production) file=.env environment=production wasim= project=broadcaster profiles= ;;
+simulate) file=simulate.env environment=development wasim=http://wasim:8090 project=broadcaster-simulate profiles=simulate ;;
+*)
+	echo "usage: $0 [simulate]" >&2
+	exit 2
+	;;
+esac
+
+# hex BYTES: that many random bytes in hex.
+hex() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
+
+# A password begins with a letter, because nats-server reads what begins with a digit as a number.
+password() { printf 'p%s' "$(hex 24)"; }
+
+case "$environment" in
+production) key="production-$(date -u +%Y%m%d):$(hex 32)" ;;
+*) key="simulation:$(hex 32)" ;;
+esac
+
+umask 077
+# With noclobber the redirection fails when the file exists, also when it was made a moment ago.
+set -C
+if ! (: >"$file") 2>/dev/null; then
+	echo "$file exists, and is left as it is. Without the key in it the linked phones are lost: move it away only if you know that." >&2
+	exit 1
+fi
+set +C
+cat >"$file" <<END
+# Made by deployments/secrets.sh. Keep a copy of this file away from this machine and from the backups.
+COMPOSE_PROJECT_NAME=$project
+COMPOSE_PROFILES=$profiles
+ENVIRONMENT=$environment
+WASIM_URL=$wasim
+
+# Seals the keys of the linked phones.
+KEYSTORE_KEY=$key
+
+NATS_API_PASSWORD=$(password)
+NATS_LINKER_PASSWORD=$(password)
+NATS_SENDER_PASSWORD=$(password)
+NATS_OPERATOR_PASSWORD=$(password)
+NATS_SYSTEM_PASSWORD=$(password)
+NATS_CLUSTER_PASSWORD=$(password)
+
+MONGO_ROOT_PASSWORD=$(password)
+MONGO_APP_PASSWORD=$(password)
+MONGO_REPLICA_KEY=$(hex 64)
+
+GRAFANA_PASSWORD=$(password)
+END
+echo "$file is made."
