@@ -41,11 +41,15 @@ type Options struct {
 	Name string
 	// DataDir is the folder of everything that must survive; it is made when it does not exist.
 	DataDir string
+	// KeySource says what the key store is sealed with; its zero value: a key file in DataDir, which is made when it does not exist.
+	KeySource KeySource
 	// Servers are used instead of an embedded broker and database.
 	Servers *Servers
 	// Listen is the address of the API, or of the health and metrics pages of a process without one, such as "127.0.0.1:8080"; port 0
 	// takes a free one.
 	Listen string
+	// AllowedOrigins are the web pages that browsers may call the API from, with * as a wildcard; none: only the API's own.
+	AllowedOrigins []string
 	// WhatsApp is where connections go; its zero value is the real WhatsApp.
 	WhatsApp Endpoint
 	// Pace is the gap between two messages of a session; its zero value is no gap, which only suits a simulator.
@@ -174,4 +178,9 @@ func (a *App) sum(value func(*metrics.Metric) float64, names []string) (float64,
 // SendCommand publishes a command as the API does, once Ready is closed.
 func (a *App) SendCommand(ctx context.Context, command events.Command) error {
 	return a.queue.Load().SendCommand(ctx, command)
+}
+
+// CampaignJobsInHand tells how many campaign jobs the whole fleet has in hand, as the queue counts them, once Ready is closed.
+func (a *App) CampaignJobsInHand(ctx context.Context) (int, error) {
+	return a.queue.Load().InHand(ctx, bus.ConsumerSender)
 }

@@ -186,12 +186,17 @@ func (w *world) strike(phone *wasim.Phone, action script.Action) {
 
 func (w *world) send(id string, recipients int) client.Campaign {
 	w.t.Helper()
+	return w.sendText(id, recipients, "Hola {{nombre}}")
+}
+
+func (w *world) sendText(id string, recipients int, text string) client.Campaign {
+	w.t.Helper()
 	var file strings.Builder
 	file.WriteString("nombre,telefono\n")
 	for i := range recipients {
 		fmt.Fprintf(&file, "Ana %d,+54911%08d\n", i, 40000000+i)
 	}
-	created, err := w.api.UploadCampaign(w.t.Context(), client.NewCampaign{SessionID: id, Text: "Hola {{nombre}}"}, strings.NewReader(file.String()))
+	created, err := w.api.UploadCampaign(w.t.Context(), client.NewCampaign{SessionID: id, Text: text}, strings.NewReader(file.String()))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
+	"github.com/dannsalud/broadcaster/internal/store/mongo"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
 	"github.com/dannsalud/broadcaster/internal/wa"
 )
@@ -20,6 +21,12 @@ type Servers struct {
 	// NATS is the address of the broker, such as "nats://nats:4222"; Replicas how many of its servers keep each stream, 1 or 3.
 	NATS     string
 	Replicas int
+	// User and Password are this process's own at the broker, or Credentials is a file with them. InboxPrefix is where answers come back.
+	User, Password           string
+	Credentials, InboxPrefix string
+	// Mongo is the connection string of the database; Database its name, empty: "broadcaster".
+	Mongo    string
+	Database string
 }
 
 // doors are the technologies: what is open while the app runs. A process opens those that its roles need.
@@ -28,7 +35,6 @@ type doors struct {
 	queue   *bus.Bus
 	prompts *bus.Prompts
 	leases  *bus.Bucket
-	devices *wa.Devices
 	gateway *wa.Gateway
 }
 
@@ -38,6 +44,8 @@ type stores struct {
 	campaigns    campaign.Store
 	deliveries   campaign.Deliveries
 	suppressions campaign.Suppressions
+	// keys are the rows of the key store; nil: they are in a file of their own.
+	keys store.Keys
 	// health tells whether the database answers.
 	health func(context.Context) error
 }
@@ -52,6 +60,9 @@ func (a *App) openDoors(ctx context.Context, d *doors, closing *cleanups) error 
 }
 
 func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) error {
+	if a.options.Servers != nil {
+		return a.openMongo(ctx, d, closing)
+	}
 	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path("broadcaster.db"), Log: a.options.Log})
 	if err != nil {
 		return err
@@ -67,6 +78,23 @@ func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) err
 	return nil
 }
 
+func (a *App) openMongo(ctx context.Context, d *doors, closing *cleanups) error {
+	database, err := mongo.New(mongo.Options{URI: a.options.Servers.Mongo, Database: a.options.Servers.Database,
+		Log: a.options.Log, Registerer: a.registry})
+	if err != nil {
+		return err
+	}
+	closing.add("database", database.Close)
+	if err := database.Connect(ctx); err != nil {
+		return err
+	}
+	d.stores = stores{
+		sessions: database.Sessions(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
+		keys: database.Keys(), health: database.Health,
+	}
+	return nil
+}
+
 // embeddedAckWait is short: the broker and the workers of this process start and end together, so a job without a sign of life for so long
 // was left behind by a killed one.
 const embeddedAckWait = 6 * time.Second
@@ -76,6 +104,7 @@ func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error 
 		Log: a.options.Log, Registerer: a.registry}
 	if servers := a.options.Servers; servers != nil {
 		options.URL, options.Replicas = servers.NATS, servers.Replicas
+		options.User, options.Password, options.Credentials, options.InboxPrefix = servers.User, servers.Password, servers.Credentials, servers.InboxPrefix
 	} else {
 		broker, err := embed.Start(embed.Options{Dir: a.path("nats"), Log: a.options.Log.With("part", "broker")})
 		if err != nil {
@@ -114,10 +143,10 @@ func (a *App) openWhatsApp(ctx context.Context, d *doors, closing *cleanups) err
 	if d.leases, err = d.queue.Bucket(ctx, bus.BucketLeases); err != nil {
 		return err
 	}
-	if d.devices, err = wa.OpenDevices(ctx, a.path("keys.db"), a.options.Log); err != nil {
+	devices, err := a.openKeys(ctx, d, closing)
+	if err != nil {
 		return err
 	}
-	closing.add("key store", d.devices.Close)
-	d.gateway, err = wa.New(wa.Options{Devices: d.devices, Endpoint: a.options.WhatsApp, Log: a.options.Log, Registerer: a.registry})
+	d.gateway, err = wa.New(wa.Options{Keys: devices, Endpoint: a.options.WhatsApp, Log: a.options.Log, Registerer: a.registry})
 	return err
 }

@@ -127,7 +127,8 @@ func readQR(image []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the QR image: %w", err)
 	}
-	result, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
+	// The picture has nothing but the code: searching it as a photograph finds a wrong pattern now and then.
+	result, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
 	if err != nil {
 		return "", fmt.Errorf("find a QR in the image: %w", err)
 	}

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/dannsalud/broadcaster/internal/config"
+	"github.com/dannsalud/broadcaster/internal/linker"
+	"github.com/dannsalud/broadcaster/internal/ops"
+	"github.com/dannsalud/broadcaster/wasim"
+	"github.com/dannsalud/broadcaster/wasim/control"
+)
+
+// The exit codes of a service.
+const (
+	exitFine   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Service is the whole main of cmd/api, cmd/linker and cmd/sender: it reads the settings of a role from an environment, runs it until SIGTERM or an
+// interrupt, and gives the exit code. With the argument "healthcheck" it asks the running service of the same settings whether it is
+// ready, which is what an image without a shell needs.
+func Service(role Role, arguments []string, environ map[string]string, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a second signal ends the process
+	settings, err := load(role, environ)
+	if err == nil && (len(arguments) > 1 || len(arguments) == 1 && arguments[0] != "healthcheck") {
+		err = errors.New(`the only argument is "healthcheck"; settings come from the environment, see docs/configuration.md`)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(errOut, "%s: %v\n", role, err)
+		return exitUsage
+	}
+	if len(arguments) == 1 {
+		err = ops.ProbeReady(ctx, localAddress(settings.options.Listen))
+	} else {
+		err = settings.run(ctx, errOut)
+	}
+	if err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
+		_, _ = fmt.Fprintf(errOut, "%s: %v\n", role, ops.Redact(err.Error()))
+		return exitFailed
+	}
+	return exitFine
+}
+
+// localAddress is where a process reaches itself that listens at an address.
+func localAddress(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// service is what the settings of a process come to.
+type service struct {
+	options Options
+	process config.Process
+	// simulator is the address of a simulator's control API; empty: there is none.
+	simulator string
+	warnings  []string
+	shown     []slog.Attr
+}
+
+func load(role Role, environ map[string]string) (service, error) {
+	switch role {
+	case RoleAPI:
+		c, err := config.LoadAPI(environ)
+		loaded := newService(role, c.Process, c.Queue, c.Database)
+		loaded.options.Listen, loaded.options.AllowedOrigins = c.Listen, c.AllowedOrigins
+		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
+		return loaded, err
+	case RoleLinker:
+		c, err := config.LoadLinker(environ)
+		loaded := newService(role, c.Process, c.Queue, c.Database)
+		loaded.connects(c.WhatsApp)
+		loaded.options.Listen, loaded.options.Links = c.MetricsListen, timing(c.Links, c.Simulated())
+		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
+		return loaded, err
+	case RoleSender:
+		c, err := config.LoadSender(environ)
+		loaded := newService(role, c.Process, c.Queue, c.Database)
+		loaded.connects(c.WhatsApp)
+		loaded.options.Listen, loaded.options.Pace, loaded.options.MaxConnections = c.MetricsListen, c.Pace(), c.MaxConnections
+		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
+		return loaded, err
+	}
+	return service{}, fmt.Errorf("there is no service %q", role)
+}
+
+func newService(role Role, process config.Process, queue config.Queue, database config.Database) service {
+	return service{process: process, options: Options{
+		Roles: []Role{role}, Name: process.Name(), DrainTime: process.DrainTimeout,
+		MaxConcurrentJobs: queue.MaxConcurrentJobs, LeaseTTL: queue.LeaseTTL,
+		Servers: &Servers{NATS: queue.URL(), Replicas: queue.NATSReplicas, User: queue.NATSUser, Password: queue.NATSPassword.Reveal(),
+			Credentials: queue.NATSCredentials, InboxPrefix: queue.InboxPrefix(), Mongo: database.MongoURI.Reveal(), Database: database.MongoDatabase},
+	}}
+}
+
+// connects sets what a process needs that opens connections to WhatsApp.
+func (s *service) connects(whatsapp config.WhatsApp) {
+	s.simulator = whatsapp.SimulatorURL
+	s.options.KeySource = KeySource{Key: whatsapp.KeystoreKey.Reveal()}
+	if !whatsapp.Simulated() {
+		s.options.ConnectJitter = ConnectJitter
+	}
+}
+
+// timing gives the linker's timing. What only the real WhatsApp needs is left out with a simulator.
+func timing(links config.Links, simulated bool) linker.Timing {
+	steps := linker.Timing{Jitter: links.LinkJitter, FirstQR: links.QRTimeout}
+	if links.LinkJitter == 0 {
+		steps.Jitter = -1 // zero would be the linker's default
+	}
+	if simulated {
+		steps.Settle = -1
+	}
+	return steps
+}
+
+func (s *service) run(ctx context.Context, errOut io.Writer) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.process.LogLevel)); err != nil {
+		return fmt.Errorf("read LOG_LEVEL: %w", err)
+	}
+	log := ops.NewLogger(ops.LogOptions{Writer: errOut, Format: ops.Format(s.process.LogFormat), Level: level, Worker: s.options.Name})
+	log.LogAttrs(ctx, slog.LevelInfo, "starting", slog.String("version", ops.Version()), slog.Any("settings", slog.GroupValue(s.shown...)))
+	for _, warning := range s.warnings {
+		log.Warn("unwise setting", "why", warning)
+	}
+	s.options.Log = log
+	if s.simulator != "" {
+		endpoint, err := awaitSimulator(ctx, s.simulator, log)
+		if err != nil {
+			return err
+		}
+		s.options.WhatsApp = endpoint
+	}
+	product, err := New(s.options)
+	if err != nil {
+		return err
+	}
+	if err := product.Run(ctx); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// simulatorRetry is how often a simulator is looked for.
+const simulatorRetry = time.Second
+
+// awaitSimulator asks a simulator where clients connect and which key they trust, and waits for it as for any other server.
+func awaitSimulator(ctx context.Context, address string, log *slog.Logger) (Endpoint, error) {
+	for {
+		info, err := control.NewClient(address, nil).Server(ctx)
+		if err == nil && len(info.RootPublicKey) == 32 {
+			return Endpoint{HTTPClient: wasim.DialClient(info.Address), RootKey: [32]byte(info.RootPublicKey)}, nil
+		}
+		log.Info("waiting", "for", "the simulator at "+address, "error", err)
+		timer := time.NewTimer(simulatorRetry)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return Endpoint{}, fmt.Errorf("wait for the simulator: %w", ctx.Err())
+		case <-timer.C:
+		}
+	}
+}
