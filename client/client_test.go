@@ -97,7 +97,10 @@ func TestListsAreWalkedPageByPage(t *testing.T) {
 		t.Errorf("asked for %q", got)
 	}
 	asked = nil
-	for range api.Deliveries(t.Context(), "cmp_1", "") {
+	for _, err := range api.Deliveries(t.Context(), "cmp_1", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break
 	}
 	if len(asked) != 1 {

@@ -152,7 +152,7 @@ var announced = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 func (w *world) start(t *testing.T) *process {
 	t.Helper()
-	command := exec.Command(w.binary, "up", "--simulate", "--data", w.data, "--listen", "127.0.0.1:0", "--pace", "off", "--log", "text") //nolint:noctx // the test ends it by a signal
+	command := exec.Command(w.binary, "up", "--simulate", "--data", w.data, "--listen", "127.0.0.1:0", "--pace", "off", "--log", "text")
 	command.Stderr = t.Output()
 	output, err := command.StdoutPipe()
 	if err != nil {

@@ -31,7 +31,6 @@ type fleet struct {
 	// environment is what the services share.
 	environment []string
 	processes   []*process
-	senders     int
 
 	api       *client.Client
 	simulator *control.Client

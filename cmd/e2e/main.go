@@ -58,7 +58,7 @@ func prove(ctx context.Context, given options, out io.Writer) (result report, er
 	defer func() {
 		fleet.stop()
 		if err == nil && given.logs == "" {
-			err = os.RemoveAll(fleet.dir)
+			err = os.RemoveAll(fleet.dir) //nolint:gosec // the folder that newFleet made
 		} else {
 			fmt.Fprintln(out, "The logs of the processes are in", fleet.dir)
 		}

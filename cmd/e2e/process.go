@@ -29,7 +29,7 @@ type process struct {
 func launch(logs, name, binary string, arguments, environment []string) (*process, error) {
 	command := exec.Command(binary, arguments...) //nolint:gosec,noctx // our own binaries; a story ends them by signals
 	command.Env = environment
-	log, err := os.Create(filepath.Join(logs, name+".log"))
+	log, err := os.Create(filepath.Join(logs, name+".log")) //nolint:gosec // both names are ours
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
 	}

@@ -107,7 +107,7 @@ func New(options Options) (*Keeper, error) {
 var firstEra = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 func eraOf(made time.Time) uint64 {
-	return uint64(max(0, made.Unix()-firstEra.Unix())) //nolint:gosec // not negative
+	return uint64(max(0, made.Unix()-firstEra.Unix()))
 }
 
 // epochBits is the part of an epoch that counts the revisions of one bucket. Sixty sessions that renew every five seconds fill it in eleven

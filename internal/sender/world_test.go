@@ -497,7 +497,7 @@ type server struct {
 }
 
 type pending struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the request is answered while it lives
 	request events.SendRequest
 	reply   chan events.SendReply
 }

@@ -42,8 +42,8 @@ func TestAKeyBatchThatFailsLeavesNothing(t *testing.T) {
 	value := func(key, value string) store.KeyChange {
 		return store.KeyChange{Kind: "session", Key: key, Value: []byte(value)}
 	}
-	write := func(epoch uint64, clear bool, changes ...store.KeyChange) error {
-		return keys.Write(t.Context(), store.KeyBatch{Session: "a", Epoch: epoch, Changes: changes, Clear: clear})
+	write := func(epoch uint64, all bool, changes ...store.KeyChange) error {
+		return keys.Write(t.Context(), store.KeyBatch{Session: "a", Epoch: epoch, Changes: changes, Clear: all})
 	}
 	if err := write(1, false, value("1", "before"), value("2", "before")); err != nil {
 		t.Fatal(err)

@@ -190,7 +190,7 @@ func keysScan(t *testing.T, keys store.Keys) {
 	for _, name := range names {
 		changes = append(changes, keyPut("k", name, "v"))
 	}
-	rand.Shuffle(len(changes), func(i, j int) { changes[i], changes[j] = changes[j], changes[i] })
+	rand.Shuffle(len(changes), func(i, j int) { changes[i], changes[j] = changes[j], changes[i] }) //nolint:gosec // a test
 	keyWrite(t, keys, "s", 1, changes...)
 	keyWrite(t, keys, "s", 1, keyPut("l", "a", "v"))
 	slices.Sort(names)
@@ -378,7 +378,7 @@ func keysLargest(t *testing.T, keys store.Keys) {
 
 // keysModel drives a random sequence of batches and compares with a map.
 func keysModel(t *testing.T, keys store.Keys) {
-	seed := rand.Uint64()
+	seed := rand.Uint64() //nolint:gosec // a test
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test, not a secret
 	sessions, kinds := []string{"a", "b"}, []string{"k", "l"}
