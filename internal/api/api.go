@@ -52,6 +52,8 @@ type Options struct {
 	MaxUploadBytes int64
 	// DefaultRegion is the ISO country of phone numbers written without a country code; empty: "AR".
 	DefaultRegion string
+	// AllowedOrigins are the web pages that browsers may call the API from (cors.go says what a * stands for); none: only the API's own.
+	AllowedOrigins []string
 	// Version is shown in the OpenAPI document; empty: "dev".
 	Version string
 }
@@ -59,6 +61,7 @@ type Options struct {
 // API answers HTTP requests. Its methods may be called at the same time.
 type API struct {
 	options Options
+	origins originPatterns
 	metrics *metrics
 	now     func() time.Time
 }
@@ -83,9 +86,13 @@ func New(options Options) (*API, error) {
 	if options.Version == "" {
 		options.Version = "dev"
 	}
+	origins, err := compileOrigins(options.AllowedOrigins)
+	if err != nil {
+		return nil, err
+	}
 	metrics, err := newMetrics(options.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	return &API{options: options, metrics: metrics, now: time.Now}, nil
+	return &API{options: options, origins: origins, metrics: metrics, now: time.Now}, nil
 }

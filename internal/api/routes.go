@@ -48,7 +48,7 @@ func (a *API) Handler() http.Handler {
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	return a.measured(a.limitUpload(mux))
+	return a.measured(a.crossOrigin(a.limitUpload(mux)))
 }
 
 // limitUpload bounds the body of an upload: huma bounds only the bodies that it reads itself, not those of forms.

@@ -133,7 +133,7 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 	var err error
 	p.api, err = api.New(api.Options{
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Queue: p.queue, Prompts: p.prompts,
-		Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
+		AllowedOrigins: a.options.AllowedOrigins, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
 	})
 	return err
 }

@@ -116,6 +116,8 @@ var technologies = []technology{
 		"internal/api is the door to HTTP", nil},
 	{"github.com/swaggest/swgui", []string{"internal/api"},
 		"the pages of the API's documentation belong to the API", nil},
+	{"github.com/rs/cors", []string{"internal/api"},
+		"cross-origin rules belong to the API", nil},
 	{"github.com/spf13/cobra", []string{"cmd/..."},
 		"the command line belongs to programs", nil},
 	{"github.com/vbauerster/mpb", []string{"internal/app/demo", "cmd/..."},
