@@ -112,6 +112,7 @@ func newWorker(t *testing.T, bus *Bus, options WorkerOptions) *Worker {
 	if options.Policies == nil {
 		options.Policies = hasty()
 	}
+	options.DrainTime = orDefault(options.DrainTime, -1) // A test that ends with jobs in hand does not wait for them.
 	w, err := bus.NewWorker(options)
 	if err != nil {
 		t.Fatal(err)

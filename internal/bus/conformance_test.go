@@ -36,16 +36,24 @@ func TestWatermillConformance(t *testing.T) {
 			NewSubscriberReceivesOldMessages: false,
 			// Messages travel between processes, so a context's values do not.
 			ContextPreserved: false,
+			ForceShort:       true,
 		}},
 		"many in hand": {inFlight: 16, features: tests.Features{ConsumerGroups: true, Persistent: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			topics := topics{newBroker(t).connect(Options{Name: "conformance"})}
-			tests.TestPubSub(t, suite.features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+			t.Parallel()
+			topics := topics{bus: newBroker(t).connect(Options{Name: "conformance"}), storage: jetstream.MemoryStorage}
+			everybody := func(t *testing.T) (message.Publisher, message.Subscriber) {
 				return topics.pubSub(t, "everybody", suite.inFlight)
-			}, func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+			}
+			tests.TestPubSub(t, suite.features, everybody, func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
 				return topics.pubSub(t, group, suite.inFlight)
 			})
+			if suite.features.ForceShort {
+				suite.features.ForceShort = false
+				tests.TestPublishSubscribeInOrder(t, tests.TestContext{TestID: tests.NewTestID(), Features: suite.features}, everybody)
+				tests.TestContinueAfterErrors(t, tests.TestContext{TestID: tests.NewTestID(), Features: suite.features}, everybody)
+			}
 		})
 	}
 }
@@ -55,7 +63,7 @@ func TestMessagesSurviveRestartsOfTheServer(t *testing.T) {
 	t.Parallel()
 	const count, publishers = 3000, 20
 	server := newBroker(t)
-	topics := topics{server.connect(Options{Name: "conformance"})}
+	topics := topics{bus: server.connect(Options{Name: "conformance"}), storage: jetstream.FileStorage}
 	publisher, subscriber := topics.pubSub(t, "everybody", 16)
 	if _, err := topics.ensure(t.Context(), "restarts", "everybody", 16); err != nil {
 		t.Fatal(err)
@@ -95,9 +103,14 @@ func TestMessagesSurviveRestartsOfTheServer(t *testing.T) {
 }
 
 // topics makes a stream and a consumer for each topic.
-type topics struct{ bus *Bus }
+type topics struct {
+	bus     *Bus
+	storage jetstream.StorageType
+}
 
-// pubSub makes what is under test: the Publisher as it is, and the Subscriber bound to a consumer per topic and group.
+// pubSub makes what is under test: the Publisher as it is, and the Subscriber bound to a consumer per topic and group. It is closed with the test
+// that asked for it, since the suite forgets some: its TestPublishSubscribeInOrder says "defer require.NoError(t, sub.Close())", which closes
+// before it subscribes.
 func (s topics) pubSub(t *testing.T, group string, inFlight int) (message.Publisher, message.Subscriber) {
 	t.Helper()
 	subscriber, err := s.bus.NewSubscriber(SubscriberOptions{
@@ -110,6 +123,11 @@ func (s topics) pubSub(t *testing.T, group string, inFlight int) (message.Publis
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := subscriber.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s.bus.NewPublisher(), initializing{Subscriber: subscriber, ensure: func(topic string) error {
 		_, err := s.ensure(t.Context(), topic, group, inFlight)
 		return err
@@ -125,7 +143,7 @@ type initializing struct {
 func (i initializing) SubscribeInitialize(topic string) error { return i.ensure(topic) }
 
 func (s topics) ensure(ctx context.Context, topic, group string, inFlight int) (jetstream.Consumer, error) {
-	stream, err := s.bus.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: topic, Subjects: []string{topic}, Storage: jetstream.FileStorage})
+	stream, err := s.bus.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: topic, Subjects: []string{topic}, Storage: s.storage})
 	if err != nil {
 		return nil, err
 	}

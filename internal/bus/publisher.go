@@ -49,8 +49,12 @@ func (b *Bus) SendCommand(ctx context.Context, command events.Command) error {
 	return b.publish(ctx, m)
 }
 
-// PublishFact publishes a fact and waits until the queue has it. A failure is fault.RetryLater; the same fact twice is one fact.
+// PublishFact publishes a fact and waits until the queue has it. A fact that is not valid is refused with the error of its Validate; any other
+// failure is fault.RetryLater; the same fact twice is one fact.
 func (b *Bus) PublishFact(ctx context.Context, fact events.Fact) error {
+	if err := fact.Validate(); err != nil {
+		return err
+	}
 	m, err := encode(ctx, fact)
 	if err != nil {
 		return err
@@ -58,9 +62,14 @@ func (b *Bus) PublishFact(ctx context.Context, fact events.Fact) error {
 	return b.publish(ctx, m)
 }
 
-// PublishFacts publishes many facts without waiting for each, and returns when the queue has all of them. After a failure some may be
-// published; the call may be repeated with all of them.
+// PublishFacts publishes many facts without waiting for each, and returns when the queue has all of them. None is published when one is not valid.
+// After any other failure some may be published; the call may be repeated with all of them.
 func (b *Bus) PublishFacts(ctx context.Context, facts []events.Fact) error {
+	for _, fact := range facts {
+		if err := fact.Validate(); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := withDeadline(ctx, publishTimeout)
 	defer cancel()
 	for len(facts) > 0 {

@@ -27,8 +27,11 @@ const (
 
 // RequestSend asks the worker that hosts the request's session to send a message, and waits for its answer as long as the context lives. The
 // error says that there is no answer: fault.RetryLater when nobody hosts the session, so nothing was sent; fault.UnknownOutcome when the
-// answer did not come, so it may have been. A failed send is in the reply.
+// answer did not come, so it may have been; fault.Poison for a request that is not valid. A failed send is in the reply.
 func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (events.SendReply, error) {
+	if err := request.Validate(); err != nil {
+		return events.SendReply{}, err
+	}
 	ctx, cancel := withDeadline(ctx, sendTimeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {

@@ -70,7 +70,7 @@ func (b *Bus) NewWorker(options WorkerOptions) (*Worker, error) {
 
 // build makes the Watermill parts: one router, on it one handler a consumer, around each the settlement.
 func (w *Worker) build(closeTimeout time.Duration) error {
-	logger := watermill.NewSlogLoggerWithLevelMapping(w.log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	logger := maskedLog{watermill.NewSlogLoggerWithLevelMapping(w.log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})}
 	var err error
 	if w.router, err = message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, logger); err != nil {
 		return fmt.Errorf("make the router: %w", err)
@@ -142,9 +142,8 @@ func handleFact[F events.Fact](w *Worker, consumer string, handle func(context.C
 		return err
 	}
 	return w.facts.AddHandlers(cqrs.NewEventHandler(consumer, func(ctx context.Context, fact *F) error {
-		if version := (*fact).SchemaVersion(); version < 1 || version > events.FactVersion {
-			return fault.New(fault.Poison, "unknown_version",
-				fmt.Sprintf("The %s fact has version %d, which this worker does not know; upgrade the workers", (*fact).Kind(), version))
+		if err := (*fact).Validate(); err != nil {
+			return asPoison(err)
 		}
 		return handle(ctx, *fact)
 	}))

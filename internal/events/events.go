@@ -15,7 +15,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
@@ -30,7 +32,8 @@ const (
 	StreamFailed   = "FAILED"
 )
 
-// Message is anything that has a subject, a kind and a version: every command and every fact.
+// Message is anything that has a subject, a kind and a version: every command and every fact. Validate refuses one whose ids are missing or would
+// make another subject of it, and what no worker could do; such a message is poison.
 type Message interface {
 	// Kind names the type on the wire ("link_session"), stable for ever.
 	Kind() string
@@ -40,12 +43,13 @@ type Message interface {
 	MessageID() string
 	// SchemaVersion is the version of its shape.
 	SchemaVersion() int
+	// Validate gives a fault.Poison for a message that must not be published.
+	Validate() error
 }
 
-// Command is a job to do. Validate refuses what no worker could do; such a command is poison.
+// Command is a job to do.
 type Command interface {
 	Message
-	Validate() error
 	command()
 }
 
@@ -89,15 +93,12 @@ func (c LinkSession) MessageID() string { return "link:" + c.LinkID }
 // SchemaVersion implements Message.
 func (c LinkSession) SchemaVersion() int { return c.Version }
 
-// Validate implements Command.
+// Validate implements Message.
 func (c LinkSession) Validate() error {
 	if c.Version != LinkSessionVersion {
-		return unknownVersion(c.Kind(), c.Version)
+		return unknownVersion(c)
 	}
-	if c.SessionID == "" || c.LinkID == "" {
-		return incomplete(c.Kind(), "session_id and link_id")
-	}
-	return nil
+	return needsIDs(c, field{"session_id", string(c.SessionID)}, field{"link_id", c.LinkID})
 }
 
 func (LinkSession) command() {}
@@ -129,15 +130,15 @@ func (c RunCampaign) MessageID() string {
 // SchemaVersion implements Message.
 func (c RunCampaign) SchemaVersion() int { return c.Version }
 
-// Validate implements Command.
+// Validate implements Message.
 func (c RunCampaign) Validate() error {
 	if c.Version != RunCampaignVersion {
-		return unknownVersion(c.Kind(), c.Version)
+		return unknownVersion(c)
 	}
-	if c.CampaignID == "" || c.SessionID == "" || c.Slice < 1 {
-		return incomplete(c.Kind(), "campaign_id, session_id and a slice from 1")
+	if c.Slice < 1 {
+		return incomplete(c, "a slice from 1")
 	}
-	return nil
+	return needsIDs(c, field{"campaign_id", string(c.CampaignID)}, field{"session_id", string(c.SessionID)})
 }
 
 func (RunCampaign) command() {}
@@ -169,7 +170,13 @@ func (f SessionChanged) MessageID() string {
 
 // SchemaVersion implements Message.
 func (f SessionChanged) SchemaVersion() int { return f.Version }
-func (SessionChanged) fact()                {}
+
+// Validate implements Message.
+func (f SessionChanged) Validate() error {
+	return checkFact(f, field{"session_id", string(f.SessionID)})
+}
+
+func (SessionChanged) fact() {}
 
 // LinkChanged: a link went on to another state, or shows its next code (the code itself is never in an event).
 type LinkChanged struct {
@@ -198,7 +205,13 @@ func (f LinkChanged) MessageID() string {
 
 // SchemaVersion implements Message.
 func (f LinkChanged) SchemaVersion() int { return f.Version }
-func (LinkChanged) fact()                {}
+
+// Validate implements Message.
+func (f LinkChanged) Validate() error {
+	return checkFact(f, field{"session_id", string(f.SessionID)}, field{"link_id", f.LinkID})
+}
+
+func (LinkChanged) fact() {}
 
 // CampaignChanged: a campaign's state changed.
 type CampaignChanged struct {
@@ -226,7 +239,13 @@ func (f CampaignChanged) MessageID() string {
 
 // SchemaVersion implements Message.
 func (f CampaignChanged) SchemaVersion() int { return f.Version }
-func (CampaignChanged) fact()                {}
+
+// Validate implements Message.
+func (f CampaignChanged) Validate() error {
+	return checkFact(f, field{"campaign_id", string(f.CampaignID)}, field{"session_id", string(f.SessionID)})
+}
+
+func (CampaignChanged) fact() {}
 
 // MessageReceipt: a recipient's device confirmed messages of one campaign.
 type MessageReceipt struct {
@@ -254,7 +273,19 @@ func (f MessageReceipt) MessageID() string {
 
 // SchemaVersion implements Message.
 func (f MessageReceipt) SchemaVersion() int { return f.Version }
-func (MessageReceipt) fact()                {}
+
+// Validate implements Message.
+func (f MessageReceipt) Validate() error {
+	if err := checkFact(f, field{"campaign_id", string(f.CampaignID)}, field{"session_id", string(f.SessionID)}); err != nil {
+		return err
+	}
+	if len(f.MessageIDs) == 0 || slices.Contains(f.MessageIDs, "") {
+		return incomplete(f, "message_ids")
+	}
+	return nil
+}
+
+func (MessageReceipt) fact() {}
 
 // MessageReceived: somebody wrote to a session.
 type MessageReceived struct {
@@ -283,7 +314,19 @@ func (f MessageReceived) MessageID() string {
 
 // SchemaVersion implements Message.
 func (f MessageReceived) SchemaVersion() int { return f.Version }
-func (MessageReceived) fact()                {}
+
+// Validate implements Message.
+func (f MessageReceived) Validate() error {
+	if err := checkFact(f, field{"session_id", string(f.SessionID)}); err != nil {
+		return err
+	}
+	if f.MessageIn == "" { // WhatsApp's own, in no subject: it may be any text.
+		return incomplete(f, "message_id")
+	}
+	return nil
+}
+
+func (MessageReceived) fact() {}
 
 // SendSubject is where the worker that holds a session answers SendRequests. It is core NATS request/reply, in no stream: a request
 // that nobody answers was not sent.
@@ -299,6 +342,14 @@ type SendRequest struct {
 	// Phone is the recipient, E.164 with the plus sign.
 	Phone string `json:"phone"`
 	Text  string `json:"text"`
+}
+
+// Validate gives a fault.Poison for a request without a message id, or whose session's id makes no subject.
+func (r SendRequest) Validate() error {
+	if r.MessageID == "" || !isToken(string(r.SessionID)) || r.SessionID == "" {
+		return fault.New(fault.Poison, "incomplete_message", "The send request needs a message_id, and a session_id of letters, digits, - and _")
+	}
+	return nil
 }
 
 // SendReply is the answer: sent at SentAt, or a failure with its class.
@@ -326,13 +377,49 @@ func FailedReply(err error) SendReply {
 	return SendReply{Class: failure.Class, Code: failure.Code, Message: failure.Message, RetryAfter: failure.After, Until: failure.Until}
 }
 
-func unknownVersion(kind string, version int) error {
-	return fault.New(fault.Poison, "unknown_version",
-		fmt.Sprintf("The %s command has version %d, which this worker does not know; upgrade the workers or edit the job", kind, version))
+// field is an id of a message, by its name on the wire.
+type field struct{ name, value string }
+
+// checkFact refuses a fact of a version that is not known here, or without its ids.
+func checkFact(fact Fact, ids ...field) error {
+	if version := fact.SchemaVersion(); version < 1 || version > FactVersion {
+		return unknownVersion(fact)
+	}
+	return needsIDs(fact, ids...)
 }
 
-func incomplete(kind, what string) error {
-	return fault.New(fault.Poison, "incomplete_command", fmt.Sprintf("The %s command needs %s; edit the job", kind, what))
+// needsIDs refuses a message whose ids are missing, or are more than one token of a subject: with a dot, a space or a wildcard in it an id
+// would be published to another subject, or to none. The id itself is not shown: it may be anything.
+func needsIDs(message Message, ids ...field) error {
+	for _, id := range ids {
+		if id.value == "" {
+			return incomplete(message, id.name)
+		}
+		if !isToken(id.value) {
+			return fault.New(fault.Poison, "unsafe_id",
+				fmt.Sprintf("The %s of the %s message has characters other than letters, digits, - and _", id.name, message.Kind()))
+		}
+	}
+	return nil
+}
+
+// maxIDBytes bounds an id; ours have 40.
+const maxIDBytes = 128
+
+func isToken(id string) bool {
+	return len(id) <= maxIDBytes && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
+}
+
+func unknownVersion(message Message) error {
+	return fault.New(fault.Poison, "unknown_version",
+		fmt.Sprintf("The %s message has version %d, which this worker does not know; upgrade the workers or edit the job",
+			message.Kind(), message.SchemaVersion()))
+}
+
+func incomplete(message Message, what string) error {
+	return fault.New(fault.Poison, "incomplete_message", fmt.Sprintf("The %s message needs %s; edit the job", message.Kind(), what))
 }
 
 func stamp(at time.Time) string { return strconv.FormatInt(at.UnixMilli(), 10) }

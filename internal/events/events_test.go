@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,38 +235,91 @@ func with[M any](message M, change func(*M)) M {
 	return message
 }
 
-func TestCommandsThatNoWorkerCouldDoArePoison(t *testing.T) {
+func TestMessagesThatNobodyCouldReadArePoison(t *testing.T) {
 	t.Parallel()
 	link, run := messages[0].message.(LinkSession), messages[1].message.(RunCampaign)
+	step, receipt := messages[3].message.(LinkChanged), messages[5].message.(MessageReceipt)
+	inbound := messages[6].message.(MessageReceived)
 	rows := []struct {
 		name    string
-		command Command
+		message Message
 		code    string
 	}{
-		{"a link", link, ""},
 		{"a link by QR", with(link, func(c *LinkSession) { c.Method, c.Phone = session.MethodQR, "" }), ""},
 		{"a link without version", with(link, func(c *LinkSession) { c.Version = 0 }), "unknown_version"},
 		{"a link of tomorrow", with(link, func(c *LinkSession) { c.Version++ }), "unknown_version"},
-		{"a link of no session", with(link, func(c *LinkSession) { c.SessionID = "" }), "incomplete_command"},
-		{"a link without its id", with(link, func(c *LinkSession) { c.LinkID = "" }), "incomplete_command"},
-		{"a run", run, ""},
+		{"a link without its id", with(link, func(c *LinkSession) { c.LinkID = "" }), "incomplete_message"},
+		{"a link whose id is two lines", with(link, func(c *LinkSession) { c.LinkID = "lnk\nNats-Rollup: all" }), "unsafe_id"},
 		{"a run of tomorrow", with(run, func(c *RunCampaign) { c.Version++ }), "unknown_version"},
-		{"a run of no campaign", with(run, func(c *RunCampaign) { c.CampaignID = "" }), "incomplete_command"},
-		{"a run of no session", with(run, func(c *RunCampaign) { c.SessionID = "" }), "incomplete_command"},
-		{"a run of no slice", with(run, func(c *RunCampaign) { c.Slice = 0 }), "incomplete_command"},
+		{"a run of no session", with(run, func(c *RunCampaign) { c.SessionID = "" }), "incomplete_message"},
+		{"a run of no slice", with(run, func(c *RunCampaign) { c.Slice = 0 }), "incomplete_message"},
+		{"a fact without version", with(step, func(f *LinkChanged) { f.Version = 0 }), "unknown_version"},
+		{"a fact of tomorrow", with(step, func(f *LinkChanged) { f.Version = FactVersion + 1 }), "unknown_version"},
+		{"a step of no link", with(step, func(f *LinkChanged) { f.LinkID = "" }), "incomplete_message"},
+		{"a receipt of no session", with(receipt, func(f *MessageReceipt) { f.SessionID = "" }), "incomplete_message"},
+		{"a receipt of nothing", with(receipt, func(f *MessageReceipt) { f.MessageIDs = nil }), "incomplete_message"},
+		{"a receipt of a message without id", with(receipt, func(f *MessageReceipt) { f.MessageIDs = []string{"a", ""} }), "incomplete_message"},
+		{"an inbound message without id", with(inbound, func(f *MessageReceived) { f.MessageIn = "" }), "incomplete_message"},
+		{"an inbound message with WhatsApp's own id", with(inbound, func(f *MessageReceived) { f.MessageIn = "3EB0.x y" }), ""},
+	}
+	for _, row := range messages {
+		checkRefusal(t, "a whole "+row.message.Kind(), row.message, "")
 	}
 	for _, row := range rows {
-		err := row.command.Validate()
-		if row.code == "" {
-			if err != nil {
-				t.Errorf("%s: %v", row.name, err)
+		checkRefusal(t, row.name, row.message, row.code)
+	}
+}
+
+// checkRefusal validates a message; an empty code stands for a good one.
+func checkRefusal(t *testing.T, name string, message Message, code string) {
+	t.Helper()
+	err := message.Validate()
+	if code == "" {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return
+	}
+	var problem *fault.Error
+	if !errors.As(err, &problem) || problem.Class != fault.Poison || problem.Code != code || !strings.Contains(problem.Message, message.Kind()) {
+		t.Errorf("%s: %v, want %s", name, err, code)
+	}
+}
+
+// TestAnIDCannotChangeTheSubject goes over every message with every id that is no token in the place that its subject is made of.
+func TestAnIDCannotChangeTheSubject(t *testing.T) {
+	t.Parallel()
+	unsafe := map[string]string{"": "incomplete_message", "a.b": "unsafe_id", "a b": "unsafe_id", "*": "unsafe_id", ">": "unsafe_id", "a\tb": "unsafe_id",
+		"a\r\nb": "unsafe_id", "ñ": "unsafe_id", "\xff": "unsafe_id", strings.Repeat("a", maxIDBytes+1): "unsafe_id"}
+	for id, code := range unsafe {
+		for _, row := range messages {
+			changed := reflect.New(reflect.TypeOf(row.message)).Elem()
+			changed.Set(reflect.ValueOf(row.message))
+			placed := 0
+			for i := range changed.NumField() {
+				if old := changed.Field(i); old.Kind() == reflect.String && slices.Contains(strings.Split(row.subject, "."), old.String()) {
+					old.SetString(id)
+					placed++
+				}
 			}
-			continue
+			message, ok := changed.Interface().(Message)
+			if !ok || placed != 1 {
+				t.Fatalf("%s: %d fields stand in its subject", row.message.Kind(), placed)
+			}
+			checkRefusal(t, fmt.Sprintf("%s with the id %.20q", message.Kind(), id), message, code)
+			if err := message.Validate(); id != "" && strings.Contains(err.Error(), id) && len(id) > 2 {
+				t.Errorf("%s: the error shows the id: %v", message.Kind(), err)
+			}
 		}
-		var problem *fault.Error
-		if !errors.As(err, &problem) || problem.Class != fault.Poison || problem.Code != row.code || !strings.Contains(problem.Message, row.command.Kind()) {
-			t.Errorf("%s: %v, want %s", row.name, err, row.code)
+		if err := (SendRequest{SessionID: session.ID(id), MessageID: "m"}).Validate(); fault.Of(err) != fault.Poison {
+			t.Errorf("a send request with the session id %.20q: %v", id, err)
 		}
+	}
+	if err := (SendRequest{SessionID: aSession, MessageID: "m"}).Validate(); err != nil {
+		t.Error(err)
+	}
+	if err := (SendRequest{SessionID: aSession}).Validate(); fault.Of(err) != fault.Poison {
+		t.Errorf("a send request without message id: %v", err)
 	}
 }
 

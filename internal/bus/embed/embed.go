@@ -71,12 +71,22 @@ func start(settings *server.Options, log *slog.Logger) (*server.Server, error) {
 	lines := newLogger(log)
 	running.SetLoggerV2(lines, false, false, false)
 	running.Start()
-	if !running.ReadyForConnections(startTimeout) || !running.JetStreamEnabled() {
+	if !ready(running, lines) || !running.JetStreamEnabled() {
 		running.Shutdown()
 		running.WaitForShutdown()
 		return nil, fmt.Errorf("start the embedded nats-server: %w", lines.fatal())
 	}
 	return running, nil
+}
+
+// ready waits until the server takes connections. It looks at the log in between: the server does not say otherwise that it has given up.
+func ready(running *server.Server, lines *logger) bool {
+	for begun := time.Now(); time.Since(begun) < startTimeout && !lines.failed(); {
+		if running.ReadyForConnections(50 * time.Millisecond) {
+			return true
+		}
+	}
+	return false
 }
 
 // settings gives the nats-server's own options.

@@ -33,6 +33,13 @@ func (l *logger) fatal() error {
 	return l.lastFatal
 }
 
+// failed tells whether there was a fatal line.
+func (l *logger) failed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lastFatal != nil
+}
+
 // Noticef logs at debug level: the server's notices tell of its start and stop, not of ours.
 func (l *logger) Noticef(format string, values ...any) {
 	l.log.Debug("nats-server", "line", fmt.Sprintf(format, values...))

@@ -1,0 +1,72 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/dannsalud/broadcaster/internal/events"
+)
+
+// TestARestartOfTheServerLosesNothing stops the server while one job is in a handler and others, and facts, are in the queue.
+func TestARestartOfTheServerLosesNothing(t *testing.T) {
+	t.Parallel()
+	const count = 20
+	server := newBroker(t)
+	bus := server.connect(Options{})
+	var mu sync.Mutex
+	done := map[string]bool{}
+	note := func(id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		done[id] = true
+	}
+	started, release := make(chan struct{}, 4*count), make(chan struct{})
+	w := newWorker(t, bus, WorkerOptions{})
+	handle(t, w.HandleRunCampaign(func(ctx context.Context, command events.RunCampaign) error {
+		started <- struct{}{}
+		if err := untilReleased(ctx, release); err != nil {
+			return err
+		}
+		note(string(command.CampaignID))
+		return nil
+	}))
+	handle(t, w.HandleMessageReceipt(func(_ context.Context, fact events.MessageReceipt) error {
+		note("receipt of " + string(fact.CampaignID))
+		return nil
+	}))
+	facts := receipts(2 * count)
+	handle(t, bus.PublishFacts(t.Context(), facts[:count]))
+	for i := range count {
+		send(t, bus, campaignJob(fmt.Sprint(i)))
+	}
+	lease, err := openBucket(t, bus, BucketPacing).Create(t.Context(), "kept", []byte("yes"))
+	handle(t, err)
+	start(t, w)
+	for range DefaultMaxConcurrentJobs {
+		receive(t, "job", started)
+	}
+	server.stop()
+	close(release) // These jobs end while nobody can be told.
+	server.start()
+	handle(t, bus.await(t.Context(), "the server", bus.Health))
+	handle(t, bus.PublishFacts(t.Context(), facts[count:]))
+	eventually(t, "everything is done", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(done) == 3*count
+	})
+	eventually(t, "no job is left", func() bool { return pendingJobs(t, bus) == 0 })
+	if entries := failedJobs(t, bus); len(entries) != 0 {
+		t.Errorf("jobs failed because of the restart: %+v", entries)
+	}
+	stream, err := bus.js.Stream(t.Context(), events.StreamEvents)
+	handle(t, err)
+	if n := stream.CachedInfo().State.Msgs; n != 2*count {
+		t.Errorf("%d facts are in EVENTS, want %d", n, 2*count)
+	}
+	if value, revision, err := openBucket(t, bus, BucketPacing).Get(t.Context(), "kept"); string(value) != "yes" || revision != lease || err != nil {
+		t.Errorf("the key is %q at %d, %v", value, revision, err)
+	}
+}
