@@ -205,6 +205,12 @@ func answerSends(t *testing.T, host, asking *bus.Bus) {
 	})
 	must(t, "host a session", err)
 	defer stop()
+	opened, err := host.Bucket(t.Context(), bus.BucketOpened)
+	must(t, "open the epochs", err)
+	_, err = opened.Create(t.Context(), string(someSession), []byte("1"))
+	must(t, "note an epoch", err)
+	_, _, err = opened.Get(t.Context(), string(someSession))
+	must(t, "read an epoch", err)
 	must(t, "ask the host", within(t, func(ctx context.Context) error {
 		reply, err := asking.RequestSend(ctx, events.SendRequest{SessionID: someSession, MessageID: "m1"})
 		return errors.Join(err, reply.Err())

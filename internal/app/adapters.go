@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/lease"
@@ -125,4 +126,47 @@ func (p observedPrompts) Show(ctx context.Context, id session.ID, prompt session
 		p.seen(prompt.QR)
 	}
 	return nil
+}
+
+// witness remembers in a bucket which epoch opened each session's device last.
+type witness struct{ bucket *bus.Bucket }
+
+// Last implements keys.Witness.
+func (w witness) Last(ctx context.Context, session string) (uint64, error) {
+	epoch, _, err := w.read(ctx, session)
+	return epoch, err
+}
+
+// read gives the epoch and its revision, both zero when there is none.
+func (w witness) read(ctx context.Context, session string) (epoch, revision uint64, err error) {
+	value, revision, err := w.bucket.Get(ctx, session)
+	if errors.Is(err, bus.ErrMissing) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	if epoch, err = strconv.ParseUint(string(value), 10, 64); err != nil {
+		return 0, 0, fmt.Errorf("read the epoch of %s: %w", session, err)
+	}
+	return epoch, revision, nil
+}
+
+// Note implements keys.Witness.
+func (w witness) Note(ctx context.Context, session string, epoch uint64) error {
+	for {
+		known, revision, err := w.read(ctx, session)
+		if err != nil || known >= epoch {
+			return err
+		}
+		value := []byte(strconv.FormatUint(epoch, 10))
+		if revision == 0 {
+			_, err = w.bucket.Create(ctx, session, value)
+		} else {
+			_, err = w.bucket.Update(ctx, session, value, revision)
+		}
+		if !errors.Is(err, bus.ErrExists) && !errors.Is(err, bus.ErrRevision) {
+			return err
+		}
+	}
 }

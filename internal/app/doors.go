@@ -143,7 +143,11 @@ func (a *App) openWhatsApp(ctx context.Context, d *doors, closing *cleanups) err
 	if d.leases, err = d.queue.Bucket(ctx, bus.BucketLeases); err != nil {
 		return err
 	}
-	devices, err := a.openKeys(ctx, d, closing)
+	opened, err := d.queue.Bucket(ctx, bus.BucketOpened)
+	if err != nil {
+		return err
+	}
+	devices, err := a.openKeys(ctx, d, witness{opened}, closing)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ var errNoKey = fault.New(fault.Invalid, "keystore_key_required", "KEYSTORE_KEY i
 	"Make one (broadcaster keys generate) and give it to every process")
 
 // openKeys opens the key store of the devices: in the shared database, or in a file of its own in the data folder.
-func (a *App) openKeys(ctx context.Context, d *doors, closing *cleanups) (*keys.Store, error) {
+func (a *App) openKeys(ctx context.Context, d *doors, witness keys.Witness, closing *cleanups) (*keys.Store, error) {
 	ring, err := a.options.KeySource.ring(func() (*keys.Ring, error) {
 		if a.options.Servers != nil {
 			return nil, errNoKey
@@ -64,7 +64,7 @@ func (a *App) openKeys(ctx context.Context, d *doors, closing *cleanups) (*keys.
 		closing.add("key store", file.Close)
 		rows = file
 	}
-	return keys.Open(ctx, keys.Options{Keys: rows, Ring: ring, Log: a.options.Log})
+	return keys.Open(ctx, keys.Options{Keys: rows, Ring: ring, Witness: witness, Log: a.options.Log})
 }
 
 // KeyRotation is what a rotation of the key store's keys did.

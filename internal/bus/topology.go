@@ -31,6 +31,9 @@ const (
 	BucketQR = "qr"
 	// BucketPacing holds when an egress may link again, and cooldowns.
 	BucketPacing = "pacing"
+	// BucketOpened holds the epoch that opened each session's device last, and no expiry: it notices a key store that was restored from a
+	// backup (internal/wa/keys).
+	BucketOpened = "opened"
 	// BucketAttempts holds the record of each job in trouble; see ledger.go.
 	BucketAttempts = "attempts"
 )
@@ -165,6 +168,10 @@ func (b *Bus) buckets() []jetstream.KeyValueConfig {
 	}, {
 		Bucket:      BucketPacing,
 		Description: "When an egress may link again.",
+		Storage:     jetstream.FileStorage,
+	}, {
+		Bucket:      BucketOpened,
+		Description: "Which epoch opened each session's device last: notices a key store that was restored.",
 		Storage:     jetstream.FileStorage,
 	}, {
 		Bucket:      BucketAttempts,

@@ -98,6 +98,9 @@ func (g *Gateway) Open(ctx context.Context, request session.OpenRequest) (*Clien
 		return nil, err
 	}
 	device, err := findDevice(ctx, owner, request.Device)
+	if err == nil {
+		err = owner.Attest(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, owner.Close(ctx))
 	}

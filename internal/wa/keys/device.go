@@ -115,7 +115,11 @@ func (o *Owner) PutDevice(ctx context.Context, device *wastore.Device) error {
 	if err != nil {
 		return fmt.Errorf("encode a device: %w", err)
 	}
-	err = o.do(ctx, &unit{changes: []change{put(kindDevice, "", encoded)}, urgency: durable, clear: !known})
+	changes := []change{put(kindDevice, "", encoded)}
+	if !known {
+		changes = append(changes, o.mark()) // the new device's keys are of this owner, whatever a witness remembers of the old one
+	}
+	err = o.do(ctx, &unit{changes: changes, urgency: durable, clear: !known})
 	if err != nil {
 		return fmt.Errorf("save a device: %w", err)
 	}

@@ -9,7 +9,7 @@
 // them could be fenced.
 //
 // Values are sealed (seal.go), and addresses of rows are not: some hold a phone number or a hidden id. Going back to an old copy of the
-// database is not noticed here: it turns the ratchets back, and contacts would wait for messages for ever.
+// database would turn the ratchets back, and contacts would wait for messages for ever: Attest refuses it as far as it can be seen.
 //
 // internal/wa gives owners to whatsmeow, and internal/app opens the store and rotates its keys. The package must never log or name in an error a key, an
 // address or a value.
@@ -33,7 +33,9 @@ type Options struct {
 	Ring *Ring
 	// CacheBytes bounds the rows that an owner keeps in memory; zero: DefaultCacheBytes.
 	CacheBytes int
-	Log        *slog.Logger
+	// Witness notices a database that was put back to an older copy; nil: nobody does.
+	Witness Witness
+	Log     *slog.Logger
 }
 
 // DefaultCacheBytes holds the Signal sessions of some thousand contacts.

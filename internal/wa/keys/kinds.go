@@ -11,6 +11,7 @@ const (
 	kindCheck           = "check"
 	kindDevice          = "device"
 	kindTombstone       = "tombstone"
+	kindOpened          = "opened"
 	kindIdentity        = "identity"
 	kindSession         = "session"
 	kindPreKey          = "prekey"
@@ -32,7 +33,7 @@ const (
 
 // kinds lists every kind of row that a session has.
 func kinds() []string {
-	return []string{kindDevice, kindTombstone, kindIdentity, kindSession, kindPreKey, kindLastPreKey, kindSenderKey, kindAppStateKey,
+	return []string{kindDevice, kindTombstone, kindOpened, kindIdentity, kindSession, kindPreKey, kindLastPreKey, kindSenderKey, kindAppStateKey,
 		kindAppStateVersion, kindAppStateMAC, kindContact, kindChat, kindMessageSecret, kindPrivacyToken, kindNCTSalt, kindBufferedEvent,
 		kindOutgoing, kindLID, kindPhone}
 }

@@ -372,7 +372,6 @@ func TestAFormerOwnerWritesNothing(t *testing.T) {
 			},
 			"device":   func() error { return former.PutDevice(ctx, paired(former.NewDevice())) },
 			"deletion": func() error { return former.Bury(ctx, "late") },
-			"read":     func() error { _, err := former.GetSession(ctx, "1:0"); return err },
 		} {
 			if err := write(); !errors.Is(err, store.ErrFenced) {
 				t.Errorf("%s of a former owner: %v", name, err)
