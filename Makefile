@@ -11,7 +11,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 RACE := $(shell test "$$($(GO) env CGO_ENABLED 2>/dev/null)" = 1 && command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test e2e bench cover update-golden lint fmt vuln
+.PHONY: help demo run build test e2e check-deployments bench cover update-golden lint fmt vuln
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -35,6 +35,9 @@ e2e: build ## run the services as processes, end senders in the middle, and coun
 	CGO_ENABLED=0 $(GO) build -o bin/nats-server github.com/nats-io/nats-server/v2
 	$(GO) run ./internal/store/mongo/mongotest/build bin/ferret
 	bin/e2e $(ARGS)
+
+check-deployments: ## check the compose file, the Dockerfile and prometheus.yml with their own parsers
+	cd deployments/check && $(GO) test ./...
 
 bench: ## run the benchmarks (PKG=./internal/sender)
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m $(PKG)
