@@ -37,8 +37,8 @@ func Binary(ctx context.Context) (path string, err error) {
 		return "", err
 	}
 	caches, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache folder: %w", err)
+	if err != nil { // a process without a home
+		caches = os.TempDir()
 	}
 	dir := filepath.Join(caches, "broadcaster-test")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
