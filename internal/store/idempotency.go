@@ -46,3 +46,43 @@ type Idempotency interface {
 	// A key that is finished or does not exist stays as it is.
 	Release(ctx context.Context, key string) error
 }
+
+// Request is what a store knows of a key. Its answer has no status until it is finished.
+type Request struct {
+	Fingerprint string
+	BegunAt     time.Time
+	Answer      Saved
+}
+
+// Verdict says what a request gets that comes again at a time; neither an answer nor an error: it begins anew. It is the rule of
+// Idempotency.Begin, which every adapter follows.
+func (r Request) Verdict(fingerprint string, at time.Time) (*Saved, error) {
+	age := at.Sub(r.BegunAt)
+	switch {
+	case age >= IdempotencyExpiry:
+		return nil, nil
+	case r.Fingerprint != fingerprint:
+		return nil, ErrIdempotencyReused
+	case r.Answer.Status != 0:
+		return &r.Answer, nil
+	case age < IdempotencyPatience:
+		return nil, ErrIdempotencyInProgress
+	}
+	return nil, nil
+}
+
+// CheckRequest refuses what is no request.
+func CheckRequest(key, fingerprint string, at time.Time) error {
+	if key == "" || fingerprint == "" || at.IsZero() {
+		return fault.New(fault.Invalid, "bad_idempotency_key", "An idempotent request needs a key, a fingerprint and a time")
+	}
+	return nil
+}
+
+// CheckAnswer refuses an answer that would not count as one.
+func CheckAnswer(answer Saved) error {
+	if answer.Status == 0 {
+		return fault.New(fault.Invalid, "bad_answer", "A finished request has a status")
+	}
+	return nil
+}

@@ -17,8 +17,8 @@ import (
 // this call, and gives what bears that name: of two calls that choose the same delivery one gets it. When it fails half-way, what it took stays in
 // Sending, and the next run takes it.
 func (d *Deliveries) Claim(ctx context.Context, claim campaign.Claim) ([]campaign.Delivery, error) {
-	if claim.Run == "" || claim.Limit < 1 || claim.Limit > campaign.MaxBatch || claim.MaxAttempts < 0 || claim.At.IsZero() {
-		return nil, invalid("bad_claim", fmt.Sprintf("A claim needs a run, a time, a limit of 1 to %d and no negative number of attempts", campaign.MaxBatch))
+	if err := campaign.CheckClaim(claim); err != nil {
+		return nil, err
 	}
 	var claimed []campaign.Delivery
 	err := d.db.causally(ctx, func(ctx context.Context) error {

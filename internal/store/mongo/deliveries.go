@@ -77,7 +77,7 @@ func (d deliveryDocument) record() campaign.Delivery {
 // sequence is taken is store.ErrConflict: the plan would have two orders. When it fails half-way, what it planned stays, and calling it again
 // goes on.
 func (d *Deliveries) Plan(ctx context.Context, batch []campaign.Delivery) ([]int, error) {
-	if err := checkPlan(batch); err != nil {
+	if err := campaign.CheckPlan(batch); err != nil {
 		return nil, err
 	}
 	var left []int
@@ -116,16 +116,6 @@ func (d *Deliveries) plan(ctx context.Context, batch []campaign.Delivery) ([]int
 		}
 	}
 	return refused, nil
-}
-
-// checkPlan refuses deliveries that no one could find again.
-func checkPlan(batch []campaign.Delivery) error {
-	for i, d := range batch {
-		if d.ID == "" || d.Sequence < 1 || d.State.Rank() < 0 {
-			return invalid("incomplete_delivery", fmt.Sprintf("Entry %d of the plan needs an id, a sequence from 1 and a known state", i))
-		}
-	}
-	return checkBatch(len(batch))
 }
 
 // campaignsExist gives store.ErrNotFound unless all do.

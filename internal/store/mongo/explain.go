@@ -11,7 +11,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/auth"
 
-	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -110,14 +109,3 @@ func bare(err error) error {
 	slices.Sort(codes)
 	return &serverError{codes: slices.Compact(codes), name: name}
 }
-
-// checkBatch refuses a batch that is longer than the port allows.
-func checkBatch(length int) error {
-	if length <= campaign.MaxBatch {
-		return nil
-	}
-	return invalid("batch_too_large", fmt.Sprintf("A batch has at most %d entries and this one has %d; split it", campaign.MaxBatch, length))
-}
-
-// invalid refuses an argument.
-func invalid(code, message string) error { return fault.New(fault.Invalid, code, message) }

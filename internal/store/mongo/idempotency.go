@@ -29,8 +29,8 @@ type requestDocument struct {
 
 // Begin implements store.Idempotency.
 func (i *Idempotency) Begin(ctx context.Context, key, fingerprint string, at time.Time) (*store.Saved, error) {
-	if key == "" || fingerprint == "" || at.IsZero() {
-		return nil, invalid("bad_idempotency_key", "An idempotent request needs a key, a fingerprint and a time")
+	if err := store.CheckRequest(key, fingerprint, at); err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	begun := requestDocument{Key: key, Fingerprint: fingerprint, BegunAt: at, ExpiresAt: now.Add(store.IdempotencyExpiry), Body: []byte{}}
@@ -60,7 +60,7 @@ func (i *Idempotency) begin(ctx context.Context, begun requestDocument) (*store.
 		if err != nil {
 			return nil, err
 		}
-		if saved, err := known.verdict(begun.Fingerprint, begun.BegunAt); saved != nil || err != nil {
+		if saved, err := known.request().Verdict(begun.Fingerprint, begun.BegunAt); saved != nil || err != nil {
 			return saved, err
 		}
 		same := append(byID(begun.Key), field("fingerprint", known.Fingerprint), field("begun_at", known.BegunAt), field("status", known.Status))
@@ -71,26 +71,14 @@ func (i *Idempotency) begin(ctx context.Context, begun requestDocument) (*store.
 	}
 }
 
-// verdict says what a request that comes again gets; neither an answer nor an error: it begins anew.
-func (d requestDocument) verdict(fingerprint string, at time.Time) (*store.Saved, error) {
-	age := at.Sub(d.BegunAt)
-	switch {
-	case age >= store.IdempotencyExpiry:
-		return nil, nil
-	case d.Fingerprint != fingerprint:
-		return nil, store.ErrIdempotencyReused
-	case d.Status != 0:
-		return &store.Saved{Status: d.Status, ContentType: d.ContentType, Body: d.Body}, nil
-	case age < store.IdempotencyPatience:
-		return nil, store.ErrIdempotencyInProgress
-	}
-	return nil, nil
+func (d requestDocument) request() store.Request {
+	return store.Request{Fingerprint: d.Fingerprint, BegunAt: d.BegunAt, Answer: store.Saved{Status: d.Status, ContentType: d.ContentType, Body: d.Body}}
 }
 
 // Finish implements store.Idempotency.
 func (i *Idempotency) Finish(ctx context.Context, key string, answer store.Saved) error {
-	if answer.Status == 0 {
-		return invalid("bad_answer", "A finished request has a status")
+	if err := store.CheckAnswer(answer); err != nil {
+		return err
 	}
 	body := answer.Body
 	if body == nil {

@@ -55,7 +55,7 @@ func timeField(state campaign.DeliveryState) string {
 
 // Record implements campaign.Deliveries. When it fails half-way, what it recorded stays, and recording the batch again changes nothing of that.
 func (d *Deliveries) Record(ctx context.Context, outcomes []campaign.Outcome) (missing int, err error) {
-	if err := checkOutcomes(outcomes); err != nil {
+	if err := campaign.CheckOutcomes(outcomes); err != nil {
 		return 0, err
 	}
 	missing, err = d.record(ctx, outcomes)
@@ -85,21 +85,11 @@ func (d *Deliveries) record(ctx context.Context, outcomes []campaign.Outcome) (m
 	return missing, nil
 }
 
-// checkOutcomes refuses outcomes that say nothing.
-func checkOutcomes(outcomes []campaign.Outcome) error {
-	for i, o := range outcomes {
-		if o.State.Rank() < 0 || o.At.IsZero() {
-			return invalid("incomplete_outcome", fmt.Sprintf("Entry %d of the outcomes needs a known state and a time", i))
-		}
-	}
-	return checkBatch(len(outcomes))
-}
-
 // SettleOpen implements campaign.Deliveries. It settles a chunk at a time; when it fails half-way, what it settled stays, and calling it
 // again goes on.
 func (d *Deliveries) SettleOpen(ctx context.Context, id campaign.ID, outcome campaign.Outcome) (settled int, err error) {
-	if !outcome.State.Settled() || outcome.At.IsZero() {
-		return 0, invalid("not_settled", "Deliveries are settled with a settled state and a time")
+	if err := campaign.CheckSettled(outcome); err != nil {
+		return 0, err
 	}
 	open := pending(id)
 	for {

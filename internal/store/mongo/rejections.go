@@ -28,7 +28,7 @@ func (d rejectionDocument) record() campaign.Rejection {
 // Reject implements campaign.Deliveries. A row of a campaign is rejected once: the first rejection stands, so that planning again after
 // an interruption changes nothing.
 func (d *Deliveries) Reject(ctx context.Context, id campaign.ID, batch []campaign.Rejection) error {
-	if err := checkBatch(len(batch)); err != nil {
+	if err := campaign.CheckBatch(len(batch)); err != nil {
 		return err
 	}
 	documents := make([]rejectionDocument, len(batch))

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
@@ -26,8 +25,8 @@ const (
 
 // Claim implements campaign.Deliveries.
 func (d *Deliveries) Claim(ctx context.Context, claim campaign.Claim) (claimed []campaign.Delivery, err error) {
-	if claim.Run == "" || claim.Limit < 1 || claim.Limit > campaign.MaxBatch || claim.MaxAttempts < 0 || claim.At.IsZero() {
-		return nil, invalid("bad_claim", fmt.Sprintf("A claim needs a run, a time, a limit of 1 to %d and no negative number of attempts", campaign.MaxBatch))
+	if err := campaign.CheckClaim(claim); err != nil {
+		return nil, err
 	}
 	err = d.db.write(ctx, "claim deliveries of "+string(claim.CampaignID), func(tx *transaction) error {
 		attempts := claim.MaxAttempts

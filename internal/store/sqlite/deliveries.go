@@ -52,7 +52,7 @@ func deliveryTargets(d *campaign.Delivery) []any {
 // Plan implements campaign.Deliveries. The campaigns of the batch must exist (store.ErrNotFound). A delivery whose id is new but whose
 // sequence is taken is store.ErrConflict: the plan would have two orders.
 func (d *Deliveries) Plan(ctx context.Context, batch []campaign.Delivery) (existing []int, err error) {
-	if err := checkPlan(batch); err != nil {
+	if err := campaign.CheckPlan(batch); err != nil {
 		return nil, err
 	}
 	err = d.db.write(ctx, "plan deliveries", func(tx *transaction) error {
@@ -77,16 +77,6 @@ func (d *Deliveries) Plan(ctx context.Context, batch []campaign.Delivery) (exist
 		return nil, err
 	}
 	return existing, nil
-}
-
-// checkPlan refuses deliveries that no one could find again.
-func checkPlan(batch []campaign.Delivery) error {
-	for i, d := range batch {
-		if d.ID == "" || d.Sequence < 1 || d.State.Rank() < 0 {
-			return invalid("incomplete_delivery", fmt.Sprintf("Entry %d of the plan needs an id, a sequence from 1 and a known state", i))
-		}
-	}
-	return checkBatch(len(batch))
 }
 
 // numberOf gives the number of a campaign, remembering it in known.

@@ -10,7 +10,6 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -68,14 +67,3 @@ func classifyFailure(failure *sqlite.Error) error {
 	}
 	return failure
 }
-
-// checkBatch refuses a batch that is longer than the port allows.
-func checkBatch(length int) error {
-	if length <= campaign.MaxBatch {
-		return nil
-	}
-	return invalid("batch_too_large", fmt.Sprintf("A batch has at most %d entries and this one has %d; split it", campaign.MaxBatch, length))
-}
-
-// invalid refuses an argument.
-func invalid(code, message string) error { return fault.New(fault.Invalid, code, message) }

@@ -23,27 +23,20 @@ const (
 	purgeRequests  = `DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE begun_at <= ? ORDER BY begun_at LIMIT 10)`
 )
 
-// request is what is known of a key.
-type request struct {
-	fingerprint string
-	begunAt     time.Time
-	answer      store.Saved
-}
-
 // Begin implements store.Idempotency. It clears away a few expired keys each time, so that they never pile up.
 func (i *Idempotency) Begin(ctx context.Context, key, fingerprint string, at time.Time) (saved *store.Saved, err error) {
-	if key == "" || fingerprint == "" || at.IsZero() {
-		return nil, invalid("bad_idempotency_key", "An idempotent request needs a key, a fingerprint and a time")
+	if err := store.CheckRequest(key, fingerprint, at); err != nil {
+		return nil, err
 	}
 	err = i.db.write(ctx, "begin idempotent request", func(tx *transaction) error {
-		var known request
-		err := queryOne(ctx, tx, selectRequest, []any{key}, &known.fingerprint, (*instant)(&known.begunAt),
-			&known.answer.Status, &known.answer.ContentType, &known.answer.Body)
+		var known store.Request
+		err := queryOne(ctx, tx, selectRequest, []any{key}, &known.Fingerprint, (*instant)(&known.BegunAt),
+			&known.Answer.Status, &known.Answer.ContentType, &known.Answer.Body)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		if err == nil {
-			if saved, err = known.verdict(fingerprint, at); saved != nil || err != nil {
+			if saved, err = known.Verdict(fingerprint, at); saved != nil || err != nil {
 				return err
 			}
 		}
@@ -59,26 +52,10 @@ func (i *Idempotency) Begin(ctx context.Context, key, fingerprint string, at tim
 	return saved, nil
 }
 
-// verdict says what a request that comes again gets; neither an answer nor an error: it begins anew.
-func (r *request) verdict(fingerprint string, at time.Time) (*store.Saved, error) {
-	age := at.Sub(r.begunAt)
-	switch {
-	case age >= store.IdempotencyExpiry:
-		return nil, nil
-	case r.fingerprint != fingerprint:
-		return nil, store.ErrIdempotencyReused
-	case r.answer.Status != 0:
-		return &r.answer, nil
-	case age < store.IdempotencyPatience:
-		return nil, store.ErrIdempotencyInProgress
-	}
-	return nil, nil
-}
-
 // Finish implements store.Idempotency.
 func (i *Idempotency) Finish(ctx context.Context, key string, answer store.Saved) error {
-	if answer.Status == 0 {
-		return invalid("bad_answer", "A finished request has a status")
+	if err := store.CheckAnswer(answer); err != nil {
+		return err
 	}
 	body := answer.Body
 	if body == nil {

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 )
@@ -44,7 +43,7 @@ func mergeValues(o campaign.Outcome) []any {
 
 // Record implements campaign.Deliveries.
 func (d *Deliveries) Record(ctx context.Context, outcomes []campaign.Outcome) (missing int, err error) {
-	if err := checkOutcomes(outcomes); err != nil {
+	if err := campaign.CheckOutcomes(outcomes); err != nil {
 		return 0, err
 	}
 	err = d.db.write(ctx, "record outcomes", func(tx *transaction) error {
@@ -66,21 +65,11 @@ func (d *Deliveries) Record(ctx context.Context, outcomes []campaign.Outcome) (m
 	return missing, nil
 }
 
-// checkOutcomes refuses outcomes that say nothing.
-func checkOutcomes(outcomes []campaign.Outcome) error {
-	for i, o := range outcomes {
-		if o.State.Rank() < 0 || o.At.IsZero() {
-			return invalid("incomplete_outcome", fmt.Sprintf("Entry %d of the outcomes needs a known state and a time", i))
-		}
-	}
-	return checkBatch(len(outcomes))
-}
-
 // SettleOpen implements campaign.Deliveries. It settles a chunk at a time; when it fails half-way, what it settled stays, and calling it
 // again goes on.
 func (d *Deliveries) SettleOpen(ctx context.Context, id campaign.ID, outcome campaign.Outcome) (settled int, err error) {
-	if !outcome.State.Settled() || outcome.At.IsZero() {
-		return 0, invalid("not_settled", "Deliveries are settled with a settled state and a time")
+	if err := campaign.CheckSettled(outcome); err != nil {
+		return 0, err
 	}
 	args := append(mergeValues(outcome), id, settleChunk)
 	for {

@@ -18,7 +18,7 @@ const (
 // Reject implements campaign.Deliveries. A row of a campaign is rejected once: the first rejection stands, so that planning again after
 // an interruption changes nothing.
 func (d *Deliveries) Reject(ctx context.Context, id campaign.ID, batch []campaign.Rejection) error {
-	if err := checkBatch(len(batch)); err != nil {
+	if err := campaign.CheckBatch(len(batch)); err != nil {
 		return err
 	}
 	return d.db.write(ctx, "store rejections of "+string(id), func(tx *transaction) error {
