@@ -67,6 +67,13 @@ func inBubble(t *testing.T, options wasim.Options, test func(t *testing.T, serve
 	})
 }
 
+// settledBooks reads the server's books when both sides have come to rest: a client may know of an end before the server has written it down.
+// It is for tests in a bubble.
+func settledBooks(server *wasim.Server) wasim.Books {
+	synctest.Wait()
+	return server.Books()
+}
+
 // client is a stock whatsmeow client on an in-memory sqlstore, with the events that it raised.
 type client struct {
 	*whatsmeow.Client

@@ -105,7 +105,7 @@ func TestFaultsRaiseWhatTheyDoInReality(t *testing.T) {
 				if c.IsLoggedIn() != row.online && !strings.HasPrefix(row.story, cut) {
 					t.Errorf("logged in: %v, want %v", c.IsLoggedIn(), row.online)
 				}
-				if connected := server.Books().Connections == 1; connected != row.online && row.story != "" {
+				if connected := settledBooks(server).Connections == 1; connected != row.online && row.story != "" {
 					t.Errorf("connected: %v, want %v", connected, row.online)
 				}
 			})
@@ -187,7 +187,7 @@ func TestDevicesThatTheAccountDoesNotHaveAreLoggedOut(t *testing.T) {
 				if out := wait[*events.LoggedOut](c); !out.OnConnect || out.Reason != 401 {
 					t.Errorf("logged out %+v", out)
 				}
-				if failures := server.Books().Failures; failures != 1 {
+				if failures := settledBooks(server).Failures; failures != 1 {
 					t.Errorf("%d failures", failures)
 				}
 			})
@@ -210,7 +210,7 @@ func TestSecondClientReplacesTheFirst(t *testing.T) {
 		wait[*events.StreamReplaced](first)
 		wait[*events.Connected](second)
 		settle()
-		got := server.Books().Devices[0]
+		got := settledBooks(server).Devices[0]
 		want := wasim.DeviceBooks{
 			Number: ownNumber, Device: 1, Connected: true, MaxConnections: 2, Logins: 2, Replaced: 1, PreKeys: got.PreKeys,
 		}

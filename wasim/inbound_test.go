@@ -70,8 +70,8 @@ func TestOfflineQueueSurvivesARestart(t *testing.T) {
 		c.connect()
 		wait(c, func(m *events.Message) bool { return m.Message.GetConversation() == "three" })
 		settle()
-		if count[*events.Message](c) != 3 || server.Books().Devices[0].Pending != 0 || server.Books().InboundConfirmed != 3 {
-			t.Errorf("%d messages, books %+v", count[*events.Message](c), server.Books())
+		if count[*events.Message](c) != 3 || settledBooks(server).Devices[0].Pending != 0 || settledBooks(server).InboundConfirmed != 3 {
+			t.Errorf("%d messages, books %+v", count[*events.Message](c), settledBooks(server))
 		}
 	})
 }
@@ -84,8 +84,8 @@ func TestUnacknowledgedMessageComesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		settle()
-		if server.Books().Devices[0].Logins != 2 || server.Books().Devices[0].Pending != 0 {
-			t.Errorf("books %+v", server.Books())
+		if settledBooks(server).Devices[0].Logins != 2 || settledBooks(server).Devices[0].Pending != 0 {
+			t.Errorf("books %+v", settledBooks(server))
 		}
 	})
 }
@@ -113,8 +113,8 @@ func TestClientAsksForWhatItCannotRead(t *testing.T) {
 		wait(c, func(m *events.Message) bool { return m.Message.GetConversation() == "three" })
 		settle()
 		sent := contact.Sent()
-		if sent[2].Retries != 1 || !sent[2].Delivered || server.Books().ClientRetries != 1 {
-			t.Errorf("sent %+v, books %+v", sent[2], server.Books())
+		if sent[2].Retries != 1 || !sent[2].Delivered || settledBooks(server).ClientRetries != 1 {
+			t.Errorf("sent %+v, books %+v", sent[2], settledBooks(server))
 		}
 	})
 }
@@ -232,7 +232,7 @@ func TestPrivacyTokenOfAContactGoesAlong(t *testing.T) {
 		}
 		settle()
 		c.sendText(contact.JID(), "a friend's")
-		if books := server.Books(); books.WithToken != 1 || books.Messages != 2 || books.Devices[0].Pending != 0 {
+		if books := settledBooks(server); books.WithToken != 1 || books.Messages != 2 || books.Devices[0].Pending != 0 {
 			t.Errorf("books %+v", books)
 		}
 		if err := contact.GivePrivacyToken(otherNumber); !errors.Is(err, wasim.ErrNoDevice) {

@@ -116,7 +116,7 @@ func TestUnscannedDeviceIsDroppedAfterItsCodes(t *testing.T) {
 		if took := time.Since(start).Round(time.Second); took != wasim.DefaultPairingWindow {
 			t.Errorf("dropped after %v", took)
 		}
-		if pairings := server.Books().Pairings; pairings != 0 {
+		if pairings := settledBooks(server).Pairings; pairings != 0 {
 			t.Errorf("%d pairings are left", pairings)
 		}
 	})
@@ -128,7 +128,7 @@ func TestSimultaneousPairingsAreCounted(t *testing.T) {
 		for range 3 {
 			unlinked(t, server)
 		}
-		if books := server.Books(); books.Pairings != 3 || books.MaxPairings != 3 {
+		if books := settledBooks(server); books.Pairings != 3 || books.MaxPairings != 3 {
 			t.Errorf("pairings %d, most %d", books.Pairings, books.MaxPairings)
 		}
 	})
@@ -292,7 +292,7 @@ func TestPushNameComesByAppState(t *testing.T) {
 			t.Error(err)
 		}
 		settle()
-		if books := server.Books(); books.Devices[0].Pending != 0 || books.ClientRetries != 0 {
+		if books := settledBooks(server); books.Devices[0].Pending != 0 || books.ClientRetries != 0 {
 			t.Errorf("books %+v", books)
 		}
 	})
