@@ -168,11 +168,27 @@ func asPoison(err error) error {
 // Ready is closed when the worker takes jobs.
 func (w *Worker) Ready() <-chan struct{} { return w.router.Running() }
 
-// Run takes jobs until the context ends, and returns when every job in hand is settled. The topology must exist.
+// Run takes jobs until the context ends, and returns when every job in hand is settled. The topology must exist. To be told to stop is no
+// failure, however far the start had come.
 func (w *Worker) Run(ctx context.Context) error {
 	if len(w.kinds) == 0 {
 		return errors.New("worker: it has no handlers")
 	}
+	err := w.bind(ctx)
+	if err == nil {
+		group, working := errgroup.WithContext(ctx)
+		group.Go(func() error { return w.buryExhausted(working) })
+		group.Go(func() error { return w.router.Run(working) })
+		err = group.Wait()
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = nil
+	}
+	return errors.Join(err, w.subscriber.Close())
+}
+
+// bind finds what the worker needs on the server.
+func (w *Worker) bind(ctx context.Context) error {
 	bucket, err := w.bus.Bucket(ctx, BucketAttempts)
 	if err != nil {
 		return fmt.Errorf("start worker: %w", err)
@@ -183,9 +199,5 @@ func (w *Worker) Run(ctx context.Context) error {
 			return fmt.Errorf("start worker: %w", err)
 		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return w.buryExhausted(ctx) })
-	group.Go(func() error { return w.router.Run(ctx) })
-	err = group.Wait()
-	return errors.Join(err, w.subscriber.Close())
+	return nil
 }
