@@ -61,10 +61,12 @@ type Runner struct {
 
 	mu sync.Mutex
 	// running has a channel for each campaign that is run here, closed when its run ends.
-	running  map[campaign.ID]chan struct{}
-	stopping bool
+	running map[campaign.ID]chan struct{}
 	// failing has the failures in a row at the end of a campaign's last slice here.
 	failing map[campaign.ID]int
+
+	// stopping is closed when the stop begins, abandoned when it no longer waits for messages in hand.
+	stopping, abandoned chan struct{}
 }
 
 // NewRunner checks the options and makes a runner.
@@ -92,23 +94,58 @@ func NewRunner(options RunnerOptions) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{options: options, metrics: metrics, running: map[campaign.ID]chan struct{}{}, failing: map[campaign.ID]int{}}, nil
+	return &Runner{options: options, metrics: metrics, running: map[campaign.ID]chan struct{}{}, failing: map[campaign.ID]int{},
+		stopping: make(chan struct{}), abandoned: make(chan struct{})}, nil
 }
 
-// Run waits for the end of the context, which begins the stop: from then on each slice ends behind the message that it has in hand, and its
-// campaign is queued for another worker. Without it a slice goes on until its job's own context ends.
+// lastMessageTime is how long a stop waits for the messages in hand. The holder of a session may have died with one of them, and a worker must
+// not stay for it until it is killed itself.
+const lastMessageTime = 5 * time.Second
+
+// Run waits for the end of the context, which begins the stop: from then on each slice ends behind the message that it has in hand, or without it
+// after lastMessageTime, and its campaign is queued for another worker. Without it a slice goes on until its job's own context ends.
 func (r *Runner) Run(ctx context.Context) error {
 	<-ctx.Done()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stopping = true
+	close(r.stopping)
+	time.AfterFunc(lastMessageTime, func() { close(r.abandoned) })
 	return nil
 }
 
-func (r *Runner) isStopping() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.stopping
+func (r *Runner) isStopping() bool { return isClosed(r.stopping) }
+
+// untilAbandoned bounds a message in hand: by a time, and by the end of a stop's patience.
+func (r *Runner) untilAbandoned(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	go func() {
+		select {
+		case <-r.abandoned:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// rest waits; a stop ends it early.
+func (r *Runner) rest(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	case <-r.stopping:
+	}
+	return nil
+}
+
+func isClosed(signal <-chan struct{}) bool {
+	select {
+	case <-signal:
+		return true
+	default:
+		return false
+	}
 }
 
 // Handle runs one slice of a campaign: it sends what it can, writes down what came of it, and then completes the campaign, leaves it paused, or

@@ -729,6 +729,44 @@ func TestStoppingWorkerEndsBehindTheMessageInHand(t *testing.T) {
 	})
 }
 
+// The holder of the session died with the message, so that its answer never comes.
+func TestStoppingWorkerDoesNotStayForAnAnswerThatNeverComes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		runner, err := NewRunner(RunnerOptions{Sessions: w.sessions(), Campaigns: w.campaigns(), Deliveries: w.deliveries(),
+			Suppressions: memorySuppressions{memory: w.memory}, Queue: w.queue, Sends: unansweredSends{w.queue}, Batch: 64})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := w.start(runner.Run)
+		handled := make(chan error, 1)
+		w.planned("cmp_a", "ses_a", 10)
+		job, _ := w.queue.take(w.t.Context())
+		go func() { handled <- runner.Handle(w.t.Context(), job) }()
+		time.Sleep(10 * time.Second)
+		began := time.Now()
+		stop()
+		if err := <-handled; err != nil || time.Since(began) != lastMessageTime {
+			t.Errorf("ended with %v after %s", err, time.Since(began))
+		}
+		same(t, "state", w.campaign("cmp_a").State, campaign.Queued)
+		same(t, "open", w.counts("cmp_a").Open(), 10)
+		w.queue.settle(w.t.Context(), job, nil)
+		w.runner(1, quick)
+		w.untilCampaign("cmp_a", campaign.Completed)
+		w.once("cmp_a", 10)
+	})
+}
+
+// unansweredSends is a queue on which no request to send is ever answered.
+type unansweredSends struct{ Sends }
+
+func (unansweredSends) RequestSend(ctx context.Context, _ events.SendRequest) (events.SendReply, error) {
+	<-ctx.Done()
+	return events.SendReply{}, ctx.Err()
+}
+
 func TestInterruptedJobIsHandedBackWithItsOutcomes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.host(nil)

@@ -101,9 +101,12 @@ func compose(_ context.Context, p *parcel) error {
 }
 
 func hand(ctx context.Context, p *parcel) error {
-	asking, cancel := context.WithTimeout(ctx, p.run.options.SendTimeout)
+	asking, cancel := p.run.runner.untilAbandoned(ctx, p.run.options.SendTimeout)
 	defer cancel()
 	reply, err := p.run.options.Sends.RequestSend(asking, p.request)
+	if err != nil && isClosed(p.run.runner.abandoned) {
+		return &stop{ending{event: campaign.Queue}} // the next run asks for it again, under the same id
+	}
 	if err != nil {
 		return &unanswered{err}
 	}

@@ -90,7 +90,7 @@ func (r *run) tryAgain(ctx context.Context, delivery campaign.Delivery, cause er
 	}
 	switch {
 	case time.Since(began)+wait <= patience:
-		return true, sleep(ctx, wait)
+		return true, r.runner.rest(ctx, wait)
 	case everybody:
 		return false, &stop{ending{event: campaign.Pause, reason: failure.Code, resumeAt: time.Now().Add(wait).UTC()}}
 	}
