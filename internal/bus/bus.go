@@ -32,6 +32,7 @@ import (
 // The defaults of Options.
 const (
 	DefaultAckWait           = 30 * time.Second
+	DefaultHostWatch         = 3 * time.Second
 	DefaultMaxConcurrentJobs = 5
 	DefaultMaxDeliver        = 100
 	DefaultLeaseTTL          = 15 * time.Second
@@ -66,6 +67,8 @@ type Options struct {
 	MaxConcurrentJobs int
 	// MaxDeliver is how often the server delivers a job at most, as the far backstop behind the retry policy; zero: DefaultMaxDeliver.
 	MaxDeliver int
+	// HostWatch is how often a request to send makes sure that its session's host still has it in hand; zero: DefaultHostWatch.
+	HostWatch time.Duration
 	// LeaseTTL is the TTL of the bucket of leases, equal to that of the lease keepers; zero: DefaultLeaseTTL.
 	LeaseTTL time.Duration
 	// Log receives what happens to the connection and to jobs; nil: slog.Default().
@@ -129,6 +132,7 @@ func (o Options) complete() (Options, error) {
 	}
 	o.Replicas = orDefault(o.Replicas, 1)
 	o.AckWait = orDefault(o.AckWait, DefaultAckWait)
+	o.HostWatch = orDefault(o.HostWatch, DefaultHostWatch)
 	o.MaxConcurrentJobs = orDefault(o.MaxConcurrentJobs, DefaultMaxConcurrentJobs)
 	o.MaxDeliver = orDefault(o.MaxDeliver, DefaultMaxDeliver)
 	o.LeaseTTL = orDefault(o.LeaseTTL, DefaultLeaseTTL)

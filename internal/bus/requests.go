@@ -49,7 +49,13 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (even
 	if trace := Traceparent(ctx); trace != "" {
 		m.Header.Set(headerTrace, trace)
 	}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	go b.watchHost(ctx, request, giveUp)
 	answer, err := b.nc.RequestMsgWithContext(ctx, m)
+	if errors.Is(context.Cause(ctx), errHostGone) && err != nil {
+		err = errHostGone
+	}
 	if err != nil {
 		return events.SendReply{}, unanswered(err)
 	}
@@ -73,6 +79,63 @@ func unanswered(err error) error {
 		"The session's host did not answer in time; the message may have been sent, and sending it again under the same id is safe")
 }
 
+// errHostGone: the worker that took a request died, or gave the session up, without an answer.
+var errHostGone = errors.New("the session's host no longer has the request")
+
+const (
+	// headerInHand asks a host whether it has the message of that id in hand, instead of sending one.
+	headerInHand = "Broadcaster-In-Hand"
+	// inHand is the answer that it has.
+	inHand = "yes"
+	// hostSilences is how many of these questions may stay without an answer: a host may be reconnecting, and one that is being stopped finishes
+	// the message under way, for up to ten seconds, when it hears nothing any more.
+	hostSilences = 4
+	// answerGrace is for an answer that is on its way: the host forgets a request behind its answer.
+	answerGrace = 500 * time.Millisecond
+)
+
+// watchHost gives a request up when nobody works at it any more: a message that waits for its session's pace may take minutes, so that the time
+// alone does not tell. It returns when the request is over.
+func (b *Bus) watchHost(ctx context.Context, request events.SendRequest, giveUp context.CancelCauseFunc) {
+	again := time.NewTicker(b.options.HostWatch)
+	defer again.Stop()
+	for silences := 0; silences < hostSilences; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		switch has, err := b.hasInHand(ctx, request); {
+		case err != nil:
+			silences++
+		case has:
+			silences = 0
+		default:
+			silences = hostSilences
+		}
+	}
+	grace := time.NewTimer(answerGrace)
+	defer grace.Stop()
+	select {
+	case <-ctx.Done():
+	case <-grace.C:
+		giveUp(errHostGone)
+	}
+}
+
+// hasInHand asks the session's host whether it has a message in hand.
+func (b *Bus) hasInHand(ctx context.Context, request events.SendRequest) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.options.HostWatch)
+	defer cancel()
+	m := nats.NewMsg(events.SendSubject(request.SessionID))
+	m.Header.Set(headerInHand, request.MessageID)
+	answer, err := b.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return false, err
+	}
+	return string(answer.Data) == inHand, nil
+}
+
 // maxWaitingSends is how many requests of a session may wait behind the one that is answered.
 const maxWaitingSends = 1024
 
@@ -84,12 +147,19 @@ type sendServer struct {
 	waiting  chan arrival
 	stopping atomic.Bool
 	ended    chan struct{}
+
+	mu sync.Mutex
+	// has counts the requests in hand by their message's id, those that wait included.
+	has map[string]int
 }
 
 // arrival is a request and when it came, which is when its requester's patience is counted from.
 type arrival struct {
 	message *nats.Msg
 	at      time.Time
+	request events.SendRequest
+	// undecodable is why the request is none; nil when it is.
+	undecodable error
 }
 
 // ServeSends answers the send requests of a session, one at a time in the order of their arrival, until stop is called. Each answer's context has
@@ -98,7 +168,8 @@ type arrival struct {
 // stop returns when the answer under way is sent and every request that waited behind it was told that nobody hosts the session. It may be
 // called more than once, but not by answer.
 func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error) {
-	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan arrival, maxWaitingSends), ended: make(chan struct{})}
+	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan arrival, maxWaitingSends), ended: make(chan struct{}),
+		has: map[string]int{}}
 	sub, err := b.nc.QueueSubscribe(events.SendSubject(id), hostQueue, s.arrive)
 	if err != nil {
 		return nil, notHosting(id, err)
@@ -119,11 +190,41 @@ func notHosting(id session.ID, err error) error {
 }
 
 func (s *sendServer) arrive(m *nats.Msg) {
+	if id := m.Header.Get(headerInHand); id != "" {
+		s.tellInHand(m, id)
+		return
+	}
+	next := arrival{message: m, at: time.Now()}
+	next.undecodable = json.Unmarshal(m.Data, &next.request)
+	s.note(next.request.MessageID, 1)
 	select {
-	case s.waiting <- arrival{message: m, at: time.Now()}:
+	case s.waiting <- next:
 	default:
-		s.respond(m, events.FailedReply(fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").
+		s.respond(next, events.FailedReply(fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").
 			WithAfter(time.Second)))
+	}
+}
+
+// tellInHand answers at once, whatever waits.
+func (s *sendServer) tellInHand(m *nats.Msg, id string) {
+	s.mu.Lock()
+	has := s.has[id] > 0
+	s.mu.Unlock()
+	answer := "no"
+	if has {
+		answer = inHand
+	}
+	if err := m.Respond([]byte(answer)); err != nil {
+		s.bus.log.Warn("question about a send request not answered", "session", s.session, "error", err)
+	}
+}
+
+// note counts a request in hand, or one less.
+func (s *sendServer) note(id string, change int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.has[id] += change; s.has[id] <= 0 {
+		delete(s.has, id)
 	}
 }
 
@@ -131,14 +232,16 @@ func (s *sendServer) arrive(m *nats.Msg) {
 func (s *sendServer) run(ctx context.Context) {
 	defer close(s.ended)
 	for next := range s.waiting {
-		s.respond(next.message, s.reply(ctx, next))
+		s.respond(next, s.reply(ctx, next))
 	}
 }
 
-func (s *sendServer) respond(m *nats.Msg, reply events.SendReply) {
+// respond answers a request, and then only has it no longer in hand.
+func (s *sendServer) respond(a arrival, reply events.SendReply) {
+	defer s.note(a.request.MessageID, -1)
 	payload, err := json.Marshal(reply)
 	if err == nil {
-		err = m.Respond(payload)
+		err = a.message.Respond(payload)
 	}
 	if err != nil {
 		s.bus.log.Warn("answer to a send request not sent", "session", s.session, "error", err)
@@ -150,8 +253,7 @@ func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
 		return events.FailedReply(fault.New(fault.RetryLater, "session_not_hosted", "The session is moving to another worker; try again").
 			WithAfter(time.Second))
 	}
-	var request events.SendRequest
-	if err := json.Unmarshal(a.message.Data, &request); err != nil {
+	if a.undecodable != nil {
 		return events.FailedReply(fault.New(fault.Poison, "undecodable", "The send request is not one that this version understands"))
 	}
 	if trace := a.message.Header.Get(headerTrace); trace != "" {
@@ -165,7 +267,7 @@ func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
 	if ctx.Err() != nil {
 		return events.FailedReply(fault.New(fault.RetryNow, "request_expired", "The message was not sent: its turn came after its deadline"))
 	}
-	return s.answer(ctx, request)
+	return s.answer(ctx, a.request)
 }
 
 // stop lets the subscription run out: what waits is answered by reply, which knows that we are stopping.

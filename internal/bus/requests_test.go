@@ -125,6 +125,67 @@ func TestARequestWithoutAnAnswerHasItsClass(t *testing.T) {
 	}
 }
 
+// TestARequestIsGivenUpWhenItsHostIsGone: without that it would wait for its deadline, which has room for the slowest pace.
+func TestARequestIsGivenUpWhenItsHostIsGone(t *testing.T) {
+	t.Parallel()
+	for name, another := range map[string]bool{"nobody hosts the session": false, "another worker hosts it by now": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newBroker(t)
+			asking, dying := server.connect(Options{Name: "asking", HostWatch: 50 * time.Millisecond}), server.connect(Options{Name: "dying"})
+			begun, release := make(chan struct{}, 1), make(chan struct{})
+			serve(t, dying, func(context.Context, events.SendRequest) events.SendReply {
+				begun <- struct{}{}
+				<-release
+				return events.SendReply{}
+			})
+			t.Cleanup(func() { close(release) })
+			outcome := make(chan error, 1)
+			go func() {
+				_, err := asking.RequestSend(t.Context(), sendRequest("x"))
+				outcome <- err
+			}()
+			receive(t, "request", begun)
+			dying.nc.Close()
+			if another {
+				serve(t, server.connect(Options{Name: "next"}), func(context.Context, events.SendRequest) events.SendReply { return events.SendReply{} })
+			}
+			if err := receive(t, "end of the request", outcome); fault.Of(err) != fault.UnknownOutcome || !errors.Is(err, errHostGone) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
+
+// TestASlowHostIsWaitedFor: the request under way and the one behind it are in its hands, however long it takes.
+func TestASlowHostIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	bus := newBroker(t).connect(Options{HostWatch: 20 * time.Millisecond})
+	questions, err := bus.nc.SubscribeSync(events.SendSubject(hosted))
+	handle(t, err)
+	release := make(chan struct{})
+	serve(t, bus, func(context.Context, events.SendRequest) events.SendReply {
+		<-release
+		return events.SendReply{SentAt: time.Now()}
+	})
+	outcomes := make(chan error, 2)
+	for range cap(outcomes) {
+		go func() {
+			_, err := bus.RequestSend(t.Context(), sendRequest("x"))
+			outcomes <- err
+		}()
+	}
+	for range 2 + 4*hostSilences {
+		if _, err := questions.NextMsg(testTimeout); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(release)
+	for range cap(outcomes) {
+		handle(t, receive(t, "answer", outcomes))
+	}
+}
+
 func TestAnUnintelligibleAnswerIsAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	bus := newBus(t)
