@@ -64,6 +64,7 @@ func newRotateKeys() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			options.EgressKey = app.KeySource{Key: os.Getenv("EGRESS_KEY"), File: os.Getenv("EGRESS_KEY_FILE")}
 			options.Servers = &app.Servers{Mongo: uri, Database: os.Getenv("MONGODB_DATABASE")}
 		}
 		rotation, err := app.RotateKeys(command.Context(), options)

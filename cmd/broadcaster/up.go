@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dannsalud/broadcaster/internal/app"
+	"github.com/dannsalud/broadcaster/internal/config"
 	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/wasim"
@@ -52,7 +53,11 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options := app.Options{DataDir: given.data, KeySource: keySource(), Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
+	proxies, err := config.LoadProxies(config.Environ())
+	if err != nil {
+		return err
+	}
+	options := app.Options{DataDir: given.data, KeySource: keySource(), DefaultProxies: proxies, Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
 	if given.simulated() {
 		options.Links, options.ConnectJitter = app.QuickLinks(), 0
 	}
@@ -111,7 +116,7 @@ func remoteSimulator(address, key string) (app.Endpoint, error) {
 	if err != nil || len(root) != 32 {
 		return app.Endpoint{}, errors.New("--simulator-key must be 64 hex digits, as the simulator prints them")
 	}
-	return app.Endpoint{HTTPClient: wasim.DialClient(address), RootKey: [32]byte(root)}, nil
+	return app.Endpoint{HTTPClient: wasim.DialClient(address), Address: address, RootKey: [32]byte(root)}, nil
 }
 
 func upLog(format string, out io.Writer) (*slog.Logger, error) {

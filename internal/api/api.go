@@ -45,6 +45,10 @@ type Options struct {
 	Deliveries campaign.Deliveries
 	Queue      Queue
 	Prompts    Prompts
+	// Links says when egresses and numbers may link again.
+	Links Links
+	// Egress knows and tries the ways out of sessions; nil: sessions have the direct one, and asking for another is refused.
+	Egress *EgressOptions
 	// Registerer takes the API's own metrics; nil: they are not exposed.
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
@@ -64,6 +68,8 @@ type API struct {
 	origins originPatterns
 	metrics *metrics
 	now     func() time.Time
+	// defaults are the proxies of users, for new sessions.
+	defaults map[string]session.Proxy
 }
 
 // New checks the options and makes an API; it starts nothing.
@@ -71,8 +77,8 @@ func New(options Options) (*API, error) {
 	switch {
 	case options.Sessions == nil, options.Campaigns == nil, options.Deliveries == nil:
 		return nil, errors.New("api: Sessions, Campaigns and Deliveries are required")
-	case options.Queue == nil, options.Prompts == nil:
-		return nil, errors.New("api: Queue and Prompts are required")
+	case options.Queue == nil, options.Prompts == nil, options.Links == nil:
+		return nil, errors.New("api: Queue, Prompts and Links are required")
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -90,9 +96,13 @@ func New(options Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	defaults, err := options.Egress.defaults()
+	if err != nil {
+		return nil, err
+	}
 	metrics, err := newMetrics(options.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	return &API{options: options, origins: origins, metrics: metrics, now: time.Now}, nil
+	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults}, nil
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
 )
@@ -68,20 +69,32 @@ type fixture struct {
 	store   *sqlite.DB
 	queue   *recorder
 	prompts prompts
+	links   *pace.Links
 }
 
 func start(t *testing.T, change func(*api.Options)) *fixture {
+	t.Helper()
+	return startWith(t, func(options *api.Options, _ *sqlite.DB) {
+		if change != nil {
+			change(options)
+		}
+	})
+}
+
+// startWith is start for what needs the database too.
+func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 	t.Helper()
 	database, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, store: database, queue: &recorder{}, prompts: prompts{}}
-	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(),
-		Queue: f.queue, Prompts: f.prompts}
-	if change != nil {
-		change(&options)
+	if f.links, err = pace.NewLinks(pace.LinksOptions{Bucket: &pace.Memory{}, Rules: pace.DefaultRules()}); err != nil {
+		t.Fatal(err)
 	}
+	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(),
+		Queue: f.queue, Prompts: f.prompts, Links: f.links}
+	change(&options, database)
 	served, err := api.New(options)
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,8 @@ type LinkView struct {
 	Deadline *time.Time        `json:"deadline,omitempty" doc:"When this state ends by itself."`
 	QueuedAt time.Time         `json:"queued_at"`
 	EndedAt  *time.Time        `json:"ended_at,omitempty"`
+	Queue    *QueueView        `json:"queue,omitempty" doc:"Where it stands while it waits for its turn."`
+	Warning  *NoteView         `json:"warning,omitempty" doc:"What raises the risk of this link; only in the answer that starts it."`
 	Prompt   *PromptView       `json:"prompt,omitempty" doc:"What the person has to scan or type now."`
 }
 
@@ -64,12 +66,14 @@ type linkOutput struct {
 // startLink asks for a link. A link in progress is answered as it is, and its command published once more under the same id: that is
 // what makes a crash between the store and the queue harmless.
 func (a *API) startLink(ctx context.Context, input *startLinkInput) (*linkOutput, error) {
-	now := a.now().UTC()
+	request := session.LinkRequest{ID: uuid.Must(uuid.NewV7()).String(), Method: input.Body.Method, Phone: input.Body.Phone, At: a.now().UTC()}
+	warning, err := a.mayLink(ctx, input.ID, request)
+	if err != nil {
+		return nil, a.problem(ctx, "admit link", err)
+	}
 	created := false
 	stored, err := session.Modify(ctx, a.options.Sessions, input.ID, func(s *session.Session) error {
-		changed, fresh, err := session.RequestLink(*s, session.LinkRequest{
-			ID: uuid.Must(uuid.NewV7()).String(), Method: input.Body.Method, Phone: input.Body.Phone, At: now,
-		})
+		changed, fresh, err := session.RequestLink(*s, request)
 		if err != nil {
 			return err
 		}
@@ -87,10 +91,29 @@ func (a *API) startLink(ctx context.Context, input *startLinkInput) (*linkOutput
 		return nil, a.problem(ctx, "queue link", err)
 	}
 	output := &linkOutput{Status: http.StatusOK, Body: viewLink(stored)}
+	if output.Body.Queue, err = a.viewQueue(ctx, stored); err != nil {
+		return nil, a.problem(ctx, "find the place in line", err)
+	}
 	if created {
-		output.Status = http.StatusAccepted
+		output.Status, output.Body.Warning = http.StatusAccepted, viewNote(warning)
+		if warning != session.ReasonNone {
+			a.options.Log.Warn("link on a crowded egress", "session", string(stored.ID), "reason", string(warning))
+		}
 	}
 	return output, nil
+}
+
+// mayLink asks, before anything is written, whether a link may be asked for. A session that is linked, or in a link already, is not asked about: what
+// becomes of the request is decided where it is written.
+func (a *API) mayLink(ctx context.Context, id session.ID, request session.LinkRequest) (warning session.Reason, err error) {
+	found, err := a.options.Sessions.Get(ctx, id)
+	if err != nil {
+		return session.ReasonNone, err
+	}
+	if _, fresh, err := session.RequestLink(found, request); err != nil || !fresh {
+		return session.ReasonNone, err
+	}
+	return a.admitLink(ctx, found, request.Phone)
 }
 
 func (a *API) publishLink(ctx context.Context, s session.Session, created bool) error {
@@ -118,6 +141,9 @@ func (a *API) getLink(ctx context.Context, input *SessionInput) (*linkOutput, er
 		return nil, a.problem(ctx, "get link", err)
 	}
 	view := viewLink(found)
+	if view.Queue, err = a.viewQueue(ctx, found); err != nil {
+		return nil, a.problem(ctx, "find the place in line", err)
+	}
 	if prompt != nil {
 		view.Prompt = &PromptView{QR: prompt.QR, Code: prompt.Code, Index: prompt.Index, Deadline: prompt.Deadline.UTC()}
 	}

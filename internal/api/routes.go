@@ -30,11 +30,19 @@ func (a *API) Handler() http.Handler {
 	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}", "get-session", "Get a session", http.StatusOK), a.getSession)
 	huma.Register(doors, operation(http.MethodDelete, "/v1/sessions/{id}", "delete-session", "Unlink and delete a session", http.StatusAccepted), a.deleteSession)
 
-	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/link", "start-link", "Link a phone", http.StatusAccepted), a.startLink)
+	huma.Register(doors, limited(operation(http.MethodPost, "/v1/sessions/{id}/link", "start-link", "Link a phone", http.StatusAccepted)), a.startLink)
 	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}/link", "get-link", "Get the state of a link and what to scan", http.StatusOK), a.getLink)
 	huma.Register(doors, operation(http.MethodDelete, "/v1/sessions/{id}/link", "cancel-link", "Cancel a link", http.StatusOK), a.cancelLink)
 	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.png", "get-link-qr-png", "Get the present QR as PNG", "image/png"), a.getQRPNG)
 	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.svg", "get-link-qr-svg", "Get the present QR as SVG", "image/svg+xml"), a.getQRSVG)
+
+	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}/egress", "get-egress", "Get the network way out of a session", http.StatusOK), a.getEgress)
+	huma.Register(doors, a.takesProxy("/v1/sessions/{id}/egress", "set-egress", "Give a session a proxy"), a.setEgress)
+	huma.Register(doors, operation(http.MethodDelete, "/v1/sessions/{id}/egress", "delete-egress", "Take a session's proxy away", http.StatusOK), a.deleteEgress)
+	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/egress/check", "check-egress", "Try whether a session's way out reaches WhatsApp", http.StatusOK), a.checkEgress)
+
+	huma.Register(doors, operation(http.MethodGet, "/v1/egresses", "list-egresses", "List the network ways out, and when each may link again", http.StatusOK), a.listEgresses)
+	huma.Register(doors, operation(http.MethodPost, "/v1/egresses/{id}/reset", "reset-egress", "End the cooldown and the circuit breaker of a way out", http.StatusOK), a.resetEgress)
 
 	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns", "create-campaign", "Create a campaign from a list of recipients", http.StatusAccepted), a.createCampaign)
 	huma.Register(doors, a.upload("/v1/campaigns/upload", "upload-campaign", "Create a campaign from a CSV file"), a.uploadCampaign)
@@ -74,6 +82,12 @@ func operation(method, path, id, summary string, status int) huma.Operation {
 		MaxBodyBytes: maxBodyBytes,
 		Errors:       []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusInternalServerError},
 	}
+}
+
+// limited adds to a route that it can be too early.
+func limited(described huma.Operation) huma.Operation {
+	described.Errors = append(described.Errors, http.StatusTooManyRequests)
+	return described
 }
 
 func picture(path, id, summary, contentType string) huma.Operation {

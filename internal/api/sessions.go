@@ -23,7 +23,7 @@ type SessionView struct {
 	Reason    session.Reason `json:"reason,omitempty" doc:"A stable code for why it is in this state."`
 	Until     *time.Time     `json:"until,omitempty" doc:"When it may send again, while it is paused and WhatsApp said so."`
 	Phone     string         `json:"phone,omitempty" doc:"The linked account's number with its middle digits hidden."`
-	Egress    string         `json:"egress" doc:"The network way out."`
+	Egress    string         `json:"egress" doc:"The network way out: direct, or the name of a proxy. Sessions with the same one share its limits."`
 	Link      *LinkView      `json:"link,omitempty" doc:"The last link of this session, without what is to be scanned."`
 	CreatedAt time.Time      `json:"created_at"`
 	LinkedAt  *time.Time     `json:"linked_at,omitempty" doc:"When its device was last paired."`
@@ -58,6 +58,9 @@ func (a *API) createSession(ctx context.Context, input *createSessionInput) (*se
 	}
 	if created.Name == "" {
 		created.Name = created.UserID
+	}
+	if err := a.giveDefaultEgress(ctx, &created); err != nil {
+		return nil, a.problem(ctx, "give a session its user's proxy", err)
 	}
 	if err := a.options.Sessions.Create(ctx, created); err != nil {
 		return nil, a.problem(ctx, "create session", err)

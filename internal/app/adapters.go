@@ -9,6 +9,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/lease"
 	"github.com/dannsalud/broadcaster/internal/linker"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/sender"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/wa"
@@ -62,6 +63,47 @@ func leaseError(err error) error {
 	return err
 }
 
+// paceBucket is the bucket of pacing as the clocks of the egresses want it.
+type paceBucket struct{ bucket *bus.Bucket }
+
+// Create implements pace.Bucket.
+func (b paceBucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	revision, err := b.bucket.Create(ctx, key, value)
+	return revision, paceError(err)
+}
+
+// Update implements pace.Bucket.
+func (b paceBucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	revision, err := b.bucket.Update(ctx, key, value, revision)
+	return revision, paceError(err)
+}
+
+// Get implements pace.Bucket.
+func (b paceBucket) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	value, revision, err := b.bucket.Get(ctx, key)
+	return value, revision, paceError(err)
+}
+
+// Delete implements pace.Bucket.
+func (b paceBucket) Delete(ctx context.Context, key string, revision uint64) error {
+	return paceError(b.bucket.Delete(ctx, key, revision))
+}
+
+// Keys implements pace.Bucket.
+func (b paceBucket) Keys(ctx context.Context) ([]string, error) {
+	return b.bucket.Keys(ctx)
+}
+
+func paceError(err error) error {
+	switch {
+	case errors.Is(err, bus.ErrMissing):
+		return fmt.Errorf("%w: %w", pace.ErrMissing, err)
+	case errors.Is(err, bus.ErrExists), errors.Is(err, bus.ErrRevision):
+		return fmt.Errorf("%w: %w", pace.ErrChanged, err)
+	}
+	return err
+}
+
 type linkerLeases struct{ keeper *lease.Keeper }
 
 // Claim implements linker.Leases.
@@ -84,10 +126,18 @@ func (l senderLeases) Claim(ctx context.Context, id session.ID) (sender.Lease, e
 	return claimed, nil
 }
 
-type phones struct{ gateway *wa.Gateway }
+type phones struct {
+	gateway *wa.Gateway
+	ways    *session.Ways
+}
 
 // Pair implements linker.Phones.
 func (p phones) Pair(ctx context.Context, request session.PairRequest) (linker.Pairing, error) {
+	proxy, err := p.ways.Proxy(ctx, request.Session)
+	if err != nil {
+		return nil, err
+	}
+	request.Proxy = proxy
 	client, err := p.gateway.Pair(ctx, request)
 	if err != nil {
 		return nil, err
@@ -95,10 +145,18 @@ func (p phones) Pair(ctx context.Context, request session.PairRequest) (linker.P
 	return client, nil
 }
 
-type whatsApp struct{ gateway *wa.Gateway }
+type whatsApp struct {
+	gateway *wa.Gateway
+	ways    *session.Ways
+}
 
 // Open implements sender.WhatsApp.
 func (w whatsApp) Open(ctx context.Context, request session.OpenRequest) (sender.Connection, error) {
+	proxy, err := w.ways.Proxy(ctx, request.Session)
+	if err != nil {
+		return nil, err
+	}
+	request.Proxy = proxy
 	client, err := w.gateway.Open(ctx, request)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/linker"
 	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
+	"github.com/dannsalud/broadcaster/internal/session"
 )
 
 // Options say what an App does and what it runs on. Listen is required, and either DataDir or Servers.
@@ -43,6 +44,11 @@ type Options struct {
 	DataDir string
 	// KeySource says what the key store is sealed with; its zero value: a key file in DataDir, which is made when it does not exist.
 	KeySource KeySource
+	// EgressKey says what the addresses of proxies are sealed with, so that an API can take them that has no key of the linked phones; its zero
+	// value: KeySource. All processes of a fleet must have the same.
+	EgressKey KeySource
+	// DefaultProxies are the proxies that new sessions of some users get, by user id. Only the API takes them.
+	DefaultProxies map[string]string
 	// Servers are used instead of an embedded broker and database.
 	Servers *Servers
 	// Listen is the address of the API, or of the health and metrics pages of a process without one, such as "127.0.0.1:8080"; port 0
@@ -58,6 +64,8 @@ type Options struct {
 	Links linker.Timing
 	// ConnectJitter is the longest random wait before a hosted session connects; zero: none.
 	ConnectJitter time.Duration
+	// Logouts is what a logout does to its number and its egress; nil: pace.DefaultRules, and with a simulator nothing.
+	Logouts *pace.Rules
 	// MaxConnections is how many sessions one egress hosts, MaxConcurrentJobs how many campaigns run at once in the whole fleet; zero: the
 	// defaults of the sender and the queue.
 	MaxConnections    int
@@ -81,7 +89,30 @@ const DefaultDrainTime = 20 * time.Second
 const ConnectJitter = 3 * time.Second
 
 // QuickLinks is the timing of links that only a simulator can take: without the waits that the real WhatsApp needs around a link.
-func QuickLinks() linker.Timing { return linker.Timing{Jitter: -1, Settle: -1} }
+func QuickLinks() linker.Timing {
+	return linker.Timing{Spacing: -1, Jitter: -1, InLine: -1, Settle: -1}
+}
+
+// simulated tells whether connections go to a simulator. A process that opens none does not know.
+func (a *App) simulated() bool { return a.options.WhatsApp.HTTPClient != nil }
+
+func (a *App) logoutRules() pace.Rules {
+	switch {
+	case a.options.Logouts != nil:
+		return *a.options.Logouts
+	case a.simulated():
+		return pace.Rules{}
+	}
+	return pace.DefaultRules()
+}
+
+// capacity is how many sessions an egress may have. A simulator does not mind.
+func (a *App) capacity() session.Capacity {
+	if a.simulated() {
+		return session.Unbounded
+	}
+	return session.Capacity(a.options.MaxConnections)
+}
 
 // App is one process of the product.
 type App struct {

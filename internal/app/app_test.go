@@ -45,16 +45,23 @@ type world struct {
 
 func start(t *testing.T) *world {
 	t.Helper()
+	return startWith(t, func(*app.Options, *wasim.Server) {})
+}
+
+// startWith is start with other options.
+func startWith(t *testing.T, change func(*app.Options, *wasim.Server)) *world {
+	t.Helper()
 	simulator, err := wasim.New(wasim.Options{AutoContacts: true, Receipts: wasim.DeliveredAndRead()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, changed: make(chan struct{}, 1)}
-	w.product, err = app.New(app.Options{
+	options := app.Options{
 		DataDir: t.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(), SeeFact: w.seeFact,
 		Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
+	}
+	change(&options, simulator)
+	if w.product, err = app.New(options); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

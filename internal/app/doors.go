@@ -9,6 +9,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/bus/embed"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 	"github.com/dannsalud/broadcaster/internal/store/mongo"
@@ -35,12 +36,17 @@ type doors struct {
 	queue   *bus.Bus
 	prompts *bus.Prompts
 	leases  *bus.Bucket
+	// links is the clock of each egress.
+	links   *pace.Links
 	gateway *wa.Gateway
+	// ways are the ways out of sessions; nil in an API without a key to seal them with.
+	ways *session.Ways
 }
 
 // stores are the ports of the database.
 type stores struct {
 	sessions     session.Store
+	egresses     session.Egresses
 	campaigns    campaign.Store
 	deliveries   campaign.Deliveries
 	suppressions campaign.Suppressions
@@ -51,7 +57,7 @@ type stores struct {
 }
 
 func (a *App) openDoors(ctx context.Context, d *doors, closing *cleanups) error {
-	for _, open := range []func(context.Context, *doors, *cleanups) error{a.openDatabase, a.openQueue, a.openWhatsApp} {
+	for _, open := range []func(context.Context, *doors, *cleanups) error{a.openDatabase, a.openEgress, a.openQueue, a.openWhatsApp} {
 		if err := open(ctx, d, closing); err != nil {
 			return err
 		}
@@ -59,17 +65,20 @@ func (a *App) openDoors(ctx context.Context, d *doors, closing *cleanups) error 
 	return nil
 }
 
+// booksFile is the database in a data folder.
+const booksFile = "broadcaster.db"
+
 func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) error {
 	if a.options.Servers != nil {
 		return a.openMongo(ctx, d, closing)
 	}
-	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path("broadcaster.db"), Log: a.options.Log})
+	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path(booksFile), Log: a.options.Log})
 	if err != nil {
 		return err
 	}
 	closing.add("database", database.Close)
 	d.stores = stores{
-		sessions: database.Sessions(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
+		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
 	}
 	d.health = func(ctx context.Context) error {
 		_, err := d.sessions.List(ctx, session.Filter{}, store.Page{Size: 1})
@@ -89,7 +98,7 @@ func (a *App) openMongo(ctx context.Context, d *doors, closing *cleanups) error 
 		return err
 	}
 	d.stores = stores{
-		sessions: database.Sessions(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
+		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
 		keys: database.Keys(), health: database.Health,
 	}
 	return nil
@@ -130,7 +139,14 @@ func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error 
 			return err
 		}
 	}
-	d.prompts, err = d.queue.Prompts(ctx)
+	if d.prompts, err = d.queue.Prompts(ctx); err != nil {
+		return err
+	}
+	pacing, err := d.queue.Bucket(ctx, bus.BucketPacing)
+	if err != nil {
+		return err
+	}
+	d.links, err = pace.NewLinks(pace.LinksOptions{Bucket: paceBucket{pacing}, Rules: a.logoutRules(), Log: a.options.Log, Registerer: a.registry})
 	return err
 }
 

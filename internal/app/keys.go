@@ -44,14 +44,19 @@ func (s KeySource) ring(own func() (*keys.Ring, error)) (*keys.Ring, error) {
 var errNoKey = fault.New(fault.Invalid, "keystore_key_required", "KEYSTORE_KEY is missing: it seals the keys of the linked phones in the shared database. "+
 	"Make one (broadcaster keys generate) and give it to every process")
 
-// openKeys opens the key store of the devices: in the shared database, or in a file of its own in the data folder.
-func (a *App) openKeys(ctx context.Context, d *doors, witness keys.Witness, closing *cleanups) (*keys.Store, error) {
-	ring, err := a.options.KeySource.ring(func() (*keys.Ring, error) {
+// ring gives the keys of the key store; a process with a data folder makes them when there are none.
+func (a *App) ring() (*keys.Ring, error) {
+	return a.options.KeySource.ring(func() (*keys.Ring, error) {
 		if a.options.Servers != nil {
 			return nil, errNoKey
 		}
 		return keys.MakeRing(a.path(keyFile))
 	})
+}
+
+// openKeys opens the key store of the devices: in the shared database, or in a file of its own in the data folder.
+func (a *App) openKeys(ctx context.Context, d *doors, witness keys.Witness, closing *cleanups) (*keys.Store, error) {
+	ring, err := a.ring()
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +83,13 @@ type KeyRotationOptions struct {
 	Servers   *Servers
 	DataDir   string
 	KeySource KeySource
+	// EgressKey is what the proxies of a fleet are sealed with; its zero value leaves them as they are. Those of a data folder are sealed with KeySource.
+	EgressKey KeySource
 	Log       *slog.Logger
 }
 
-// RotateKeys seals a key store anew with the first key of a source; without a source, with that of the data folder's key file. The product may run
-// meanwhile, if it was started with the same first key.
+// RotateKeys seals a key store, and the proxies of sessions, anew with the first key of a source; without a source, with that of the data
+// folder's key file. The product may run meanwhile, if it was started with the same first key.
 func RotateKeys(ctx context.Context, options KeyRotationOptions) (rotation KeyRotation, err error) {
 	ring, err := options.KeySource.ring(func() (*keys.Ring, error) {
 		if options.Servers != nil {
@@ -105,7 +112,7 @@ func RotateKeys(ctx context.Context, options KeyRotationOptions) (rotation KeyRo
 	if rotation, err = opened.Rotate(ctx); err != nil {
 		return rotation, fmt.Errorf("rotate the keys: %w", err)
 	}
-	return rotation, nil
+	return rotation, options.resealEgresses(ctx, ring)
 }
 
 func (o KeyRotationOptions) open(ctx context.Context) (rows store.Keys, closeRows func() error, err error) {

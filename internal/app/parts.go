@@ -25,6 +25,8 @@ type parts struct {
 	sweeper   *sender.Sweeper
 	runner    *sender.Runner
 
+	linker *linker.Linker
+
 	api      *api.API
 	listener net.Listener
 }
@@ -62,8 +64,13 @@ func (a *App) open(ctx context.Context, cleanups *cleanups) (*parts, error) {
 	return opened, nil
 }
 
-// wireWork makes what linkers and senders have in common: leases and jobs.
+// wireWork makes what linkers and senders have in common: leases and jobs. Senders know how many sessions an egress may have, and tell the others.
 func (a *App) wireWork(ctx context.Context, p *parts) error {
+	if a.does(RoleSender) || a.simulated() {
+		if err := p.links.SetCapacity(ctx, a.capacity()); err != nil {
+			return err
+		}
+	}
 	made, err := p.leases.Made(ctx)
 	if err != nil {
 		return err
@@ -80,9 +87,9 @@ func (a *App) wireWork(ctx context.Context, p *parts) error {
 func (a *App) wireHost(_ context.Context, p *parts) error {
 	var err error
 	p.host, err = sender.NewHost(sender.HostOptions{
-		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, WhatsApp: whatsApp{p.gateway},
+		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, WhatsApp: whatsApp{p.gateway, p.ways},
 		Leases: senderLeases{p.keeper}, Queue: p.queue, Watcher: p.queue, Sends: p.queue, Pace: a.options.Pace,
-		MaxConnections: a.options.MaxConnections, ConnectJitter: a.options.ConnectJitter, Log: a.options.Log, Registerer: a.registry,
+		Egresses: p.links, MaxConnections: a.options.MaxConnections, ConnectJitter: a.options.ConnectJitter, Log: a.options.Log, Registerer: a.registry,
 	})
 	if err != nil {
 		return err
@@ -119,19 +126,25 @@ func (a *App) wireRunner(_ context.Context, p *parts) error {
 }
 
 func (a *App) wireLinker(_ context.Context, p *parts) error {
-	pairing, err := linker.New(linker.Options{
-		Sessions: p.sessions, Phones: phones{p.gateway}, Facts: p.queue, Watcher: p.queue, Leases: linkerLeases{p.keeper},
+	var err error
+	p.linker, err = linker.New(linker.Options{
+		Sessions: p.sessions, Phones: phones{p.gateway, p.ways}, Facts: p.queue, Watcher: p.queue, Leases: linkerLeases{p.keeper},
 		Prompts: observedPrompts{p.prompts, a.options.SeeQR}, Timing: a.options.Links, Log: a.options.Log, Registerer: a.registry,
+		Commands: p.queue, Turns: p.links, Limits: p.links,
 	})
 	if err != nil {
 		return err
 	}
-	return p.worker.HandleLinkSession(pairing.Handle)
+	return p.worker.HandleLinkSession(p.linker.Handle)
 }
 
 func (a *App) wireAPI(_ context.Context, p *parts) error {
-	var err error
+	egress, err := a.egressOptions(p.ways)
+	if err != nil {
+		return err
+	}
 	p.api, err = api.New(api.Options{
+		Egress: egress, Links: p.links,
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Queue: p.queue, Prompts: p.prompts,
 		AllowedOrigins: a.options.AllowedOrigins, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
 	})

@@ -72,6 +72,9 @@ func (p *parts) runs() [][]func(context.Context) error {
 		host = append(host, p.host.Run, p.sweeper.Run)
 		work = append(work, p.runner.Run)
 	}
+	if p.linker != nil {
+		work = append(work, p.linker.Run)
+	}
 	if p.worker != nil {
 		work = append(work, p.worker.Run)
 	}

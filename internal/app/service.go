@@ -80,12 +80,14 @@ func load(role Role, environ map[string]string) (service, error) {
 		c, err := config.LoadAPI(environ)
 		loaded := newService(role, c.Process, c.Queue, c.Database)
 		loaded.options.Listen, loaded.options.AllowedOrigins = c.Listen, c.AllowedOrigins
+		loaded.options.EgressKey, loaded.options.DefaultProxies = KeySource{Key: c.EgressKey.Reveal()}, c.DefaultProxies()
 		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
 		return loaded, err
 	case RoleLinker:
 		c, err := config.LoadLinker(environ)
 		loaded := newService(role, c.Process, c.Queue, c.Database)
 		loaded.connects(c.WhatsApp)
+		loaded.options.EgressKey = KeySource{Key: c.EgressKey.Reveal()}
 		loaded.options.Listen, loaded.options.Links = c.MetricsListen, timing(c.Links, c.Simulated())
 		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
 		return loaded, err
@@ -93,6 +95,7 @@ func load(role Role, environ map[string]string) (service, error) {
 		c, err := config.LoadSender(environ)
 		loaded := newService(role, c.Process, c.Queue, c.Database)
 		loaded.connects(c.WhatsApp)
+		loaded.options.EgressKey = KeySource{Key: c.EgressKey.Reveal()}
 		loaded.options.Listen, loaded.options.Pace, loaded.options.MaxConnections = c.MetricsListen, c.Pace(), c.MaxConnections
 		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
 		return loaded, err
@@ -120,9 +123,12 @@ func (s *service) connects(whatsapp config.WhatsApp) {
 
 // timing gives the linker's timing. What only the real WhatsApp needs is left out with a simulator.
 func timing(links config.Links, simulated bool) linker.Timing {
-	steps := linker.Timing{Jitter: links.LinkJitter, FirstQR: links.QRTimeout}
+	steps := linker.Timing{Spacing: links.LinkSpacing, Jitter: links.LinkJitter, FirstQR: links.QRTimeout}
+	if links.LinkSpacing == 0 {
+		steps.Spacing = -1 // zero would be the linker's default
+	}
 	if links.LinkJitter == 0 {
-		steps.Jitter = -1 // zero would be the linker's default
+		steps.Jitter, steps.InLine = -1, -1
 	}
 	if simulated {
 		steps.Settle = -1
@@ -167,7 +173,7 @@ func awaitSimulator(ctx context.Context, address string, log *slog.Logger) (Endp
 	for {
 		info, err := control.NewClient(address, nil).Server(ctx)
 		if err == nil && len(info.RootPublicKey) == 32 {
-			return Endpoint{HTTPClient: wasim.DialClient(info.Address), RootKey: [32]byte(info.RootPublicKey)}, nil
+			return Endpoint{HTTPClient: wasim.DialClient(info.Address), Address: info.Address, RootKey: [32]byte(info.RootPublicKey)}, nil
 		}
 		log.Info("waiting", "for", "the simulator at "+address, "error", err)
 		timer := time.NewTimer(simulatorRetry)

@@ -27,6 +27,10 @@ type API struct {
 	Queue
 	Database
 	Web
+	Egress
+
+	// Proxies are the egresses that new sessions of single users get: PROXY_USER_<id>, by id.
+	Proxies map[string]Secret
 }
 
 // Linker are the settings of cmd/linker.
@@ -36,6 +40,7 @@ type Linker struct {
 	Database
 	Pages
 	WhatsApp
+	Egress
 	Links
 }
 
@@ -46,6 +51,7 @@ type Sender struct {
 	Database
 	Pages
 	WhatsApp
+	Egress
 	Sends
 }
 
@@ -55,6 +61,7 @@ func Environ() map[string]string { return env.ToMap(os.Environ()) }
 // LoadAPI reads and checks the settings of cmd/api.
 func LoadAPI(environ map[string]string) (c API, err error) {
 	check := read(environ, &c)
+	c.Proxies = proxies(environ, check)
 	c.check(check)
 	return c, check.result()
 }
@@ -90,6 +97,9 @@ func (c API) check(check *checker) {
 	c.Queue.check(check)
 	c.Database.check(check)
 	c.Web.check(check, c.Environment)
+	if len(c.Proxies) > 0 && c.EgressKey == "" {
+		check.refuse("EGRESS_KEY", "it must be set when there are proxies of users")
+	}
 }
 
 func (c Linker) check(check *checker) {
@@ -130,7 +140,7 @@ func (c Sender) Warnings() []string {
 }
 
 // Redacted gives every setting by the name of its variable, as it may be logged.
-func (c API) Redacted() []slog.Attr { return redacted(c, nil) }
+func (c API) Redacted() []slog.Attr { return redacted(c, c.Proxies) }
 
 // Redacted gives every setting by the name of its variable, as it may be logged.
 func (c Linker) Redacted() []slog.Attr { return redacted(c, c.Proxies) }

@@ -43,6 +43,7 @@ func TestDefaultsAreThoseThatTheTableSays(t *testing.T) {
 		Queue:    Queue{NATSURLs: []string{"nats://127.0.0.1:4222"}, NATSReplicas: 1, MaxConcurrentJobs: 5, LeaseTTL: 15 * time.Second},
 		Database: Database{MongoURI: "mongodb://127.0.0.1:27017", MongoDatabase: "broadcaster"},
 		Web:      Web{Listen: ":8080"},
+		Proxies:  map[string]Secret{},
 	}
 	if diff := cmp.Diff(wantAPI, api); diff != "" {
 		t.Error(diff)

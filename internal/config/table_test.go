@@ -47,7 +47,7 @@ The services are configured by their environment. This page is made from the cod
 
 const rules = `## Proxies
 
-` + "`PROXY_USER_<id>`" + ` (linker and sender; a secret) is the egress of one user of the web app: the address of a proxy, such as
+` + "`PROXY_USER_<id>`" + ` (api, linker and sender; a secret) is the egress that every new session of one user of the web app gets from the API: the address of a proxy, such as
 ` + "`socks5://user:password@host:1080`" + `, with http, https or socks5. The id is spelled exactly as the web app spells it, and cannot end in
 ` + "`_FILE`" + `.
 

@@ -76,10 +76,15 @@ type LinkSession struct {
 	// Phone is the number to pair by code, E.164; empty for QR.
 	Phone       string    `json:"phone,omitempty"`
 	RequestedAt time.Time `json:"requested_at"`
+	// Due is set when a link that had to wait for its turn is asked for again: when that was written down. Each is a message of its own.
+	Due time.Time `json:"due,omitzero"`
 }
 
-// LinkSessionVersion is the present version of LinkSession.
-const LinkSessionVersion = 1
+// The versions of LinkSession. The first one asks for a link and has no Due; workers of all versions read it.
+const (
+	LinkSessionVersion      = 1
+	LinkSessionAgainVersion = 2
+)
 
 // Kind implements Message.
 func (LinkSession) Kind() string { return "link_session" }
@@ -87,15 +92,20 @@ func (LinkSession) Kind() string { return "link_session" }
 // Subject implements Message.
 func (c LinkSession) Subject() string { return "commands.link." + string(c.SessionID) }
 
-// MessageID implements Message: one link attempt is one job.
-func (c LinkSession) MessageID() string { return "link:" + c.LinkID }
+// MessageID implements Message: one link attempt is one job, and one more each time that it had to wait.
+func (c LinkSession) MessageID() string {
+	if c.Due.IsZero() {
+		return "link:" + c.LinkID
+	}
+	return "link:" + c.LinkID + ":" + stamp(c.Due)
+}
 
 // SchemaVersion implements Message.
 func (c LinkSession) SchemaVersion() int { return c.Version }
 
 // Validate implements Message.
 func (c LinkSession) Validate() error {
-	if c.Version != LinkSessionVersion {
+	if c.Version < LinkSessionVersion || c.Version > LinkSessionAgainVersion {
 		return unknownVersion(c)
 	}
 	return needsIDs(c, field{"session_id", string(c.SessionID)}, field{"link_id", c.LinkID})
@@ -212,6 +222,38 @@ func (f LinkChanged) Validate() error {
 }
 
 func (LinkChanged) fact() {}
+
+// SessionStable: a session has been connected for a while without a break (design.md §10: "still connected after five minutes"). It is told again
+// after each break.
+type SessionStable struct {
+	Version   int        `json:"version"`
+	SessionID session.ID `json:"session_id"`
+	UserID    string     `json:"user_id"`
+	// Since is when it was connected.
+	Since time.Time `json:"since"`
+	At    time.Time `json:"at"`
+}
+
+// Kind implements Message.
+func (SessionStable) Kind() string { return "session_stable" }
+
+// Subject implements Message.
+func (f SessionStable) Subject() string { return "events.session." + string(f.SessionID) + ".stable" }
+
+// MessageID implements Message.
+func (f SessionStable) MessageID() string {
+	return digest("stable", string(f.SessionID), stamp(f.Since))
+}
+
+// SchemaVersion implements Message.
+func (f SessionStable) SchemaVersion() int { return f.Version }
+
+// Validate implements Message.
+func (f SessionStable) Validate() error {
+	return checkFact(f, field{"session_id", string(f.SessionID)})
+}
+
+func (SessionStable) fact() {}
 
 // CampaignChanged: a campaign's state changed.
 type CampaignChanged struct {

@@ -38,8 +38,8 @@ var messages = []struct {
 	subject   string
 	messageID string
 }{
-	{LinkSession{Version: LinkSessionVersion, SessionID: aSession, LinkID: "lnk_1", Method: session.MethodCode, Phone: "+5491155550101", RequestedAt: at},
-		"commands.link." + string(aSession), "link:lnk_1"},
+	{LinkSession{Version: LinkSessionAgainVersion, SessionID: aSession, LinkID: "lnk_1", Method: session.MethodCode, Phone: "+5491155550101", RequestedAt: at,
+		Due: later}, "commands.link." + string(aSession), "link:lnk_1:1772368275250"},
 	{RunCampaign{Version: RunCampaignVersion, CampaignID: aCampaign, SessionID: aSession, Slice: 3, RequestedAt: at},
 		"commands.campaign." + string(aCampaign), "campaign:" + string(aCampaign) + ":3"},
 	{SessionChanged{Version: FactVersion, SessionID: aSession, UserID: "user-1", State: session.Paused, Reason: "reachout_timelock", Until: later, At: at},
@@ -55,6 +55,16 @@ var messages = []struct {
 	{MessageReceived{Version: FactVersion, SessionID: aSession, MessageIn: "3A00000000000000000A", Phone: "+5491155550101",
 		LID: "1234@lid", Text: "¡Gracias, ahí estaré!", At: at},
 		"events.session." + string(aSession) + ".inbound", "27d6ea31a0a9c4a9bca72c70efe0dfd8"},
+	{SessionStable{Version: FactVersion, SessionID: aSession, UserID: "user-1", Since: at, At: later},
+		"events.session." + string(aSession) + ".stable", "0b5b6c6812bfe1243e7661f564f59124"},
+}
+
+// firstVersions are messages of an earlier shape that are still published and read.
+var firstVersions = []struct {
+	message   Message
+	messageID string
+}{
+	{LinkSession{Version: LinkSessionVersion, SessionID: aSession, LinkID: "lnk_1", Method: session.MethodCode, Phone: "+5491155550101", RequestedAt: at}, "link:lnk_1"},
 }
 
 // answers are the messages of the one request, which have no subject of their own kind.
@@ -123,8 +133,29 @@ func checkGolden(t *testing.T, name string, message any) {
 func TestEveryGoldenFileIsChecked(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) != len(messages)+len(answers) {
-		t.Errorf("%d golden files, %d messages and %d answers, %v", len(files), len(messages), len(answers), err)
+	if err != nil || len(files) != len(messages)+len(firstVersions)+len(answers) {
+		t.Errorf("%d golden files, %d messages, %d of earlier shapes and %d answers, %v", len(files), len(messages), len(firstVersions), len(answers), err)
+	}
+}
+
+// TestFirstVersionsAreStillReadAndWritten: a rolling deployment has workers of both versions.
+func TestFirstVersionsAreStillReadAndWritten(t *testing.T) {
+	t.Parallel()
+	for _, row := range firstVersions {
+		golden, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("%s.v%d.json", row.message.Kind(), row.message.SchemaVersion())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := json.MarshalIndent(row.message, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.TrimSpace(string(golden)), string(written)); diff != "" {
+			t.Errorf("%s (-file +code):\n%s", row.message.Kind(), diff)
+		}
+		if err := row.message.Validate(); err != nil || row.message.MessageID() != row.messageID {
+			t.Errorf("%s: %v, id %q, want %q", row.message.Kind(), err, row.message.MessageID(), row.messageID)
+		}
 	}
 }
 
@@ -204,6 +235,7 @@ func TestOneIntentionIsOneMessage(t *testing.T) {
 		equal bool
 	}{
 		{"a link asked again", link, with(link, func(m *LinkSession) { m.RequestedAt = later }), true},
+		{"a link that had to wait", link, with(link, func(m *LinkSession) { m.Due = later }), false},
 		{"another link", link, with(link, func(m *LinkSession) { m.LinkID = "lnk_2" }), false},
 		{"a slice queued again", run, with(run, func(m *RunCampaign) { m.RequestedAt = later }), true},
 		{"the next slice", run, with(run, func(m *RunCampaign) { m.Slice = 2 }), false},

@@ -132,7 +132,7 @@ var technologies = []technology{
 		"the environment is read in one place", nil},
 	{"os/exec", []string{"cmd/...", "internal/store/mongo/mongotest"},
 		"services start no processes; mongotest starts the server of tests, and no product imports it", nil},
-	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest"},
+	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest", "internal/wa/proxytest"},
 		"test code in a product's binary registers flags and hides state; a conformance suite and a server for tests are the exceptions", nil},
 }
 
@@ -144,7 +144,9 @@ var impure = []string{"os", "os/...", "net", "net/...", "database/...", "io/fs",
 
 // pureExceptions are what parts of the language take of impure packages all the same.
 var pureExceptions = map[string]string{
-	"internal/fault net/http": "the names of status codes",
+	"internal/fault net/http":    "the names of status codes",
+	"internal/session net/url":   "it reads the address of a proxy and reaches for none",
+	"internal/session net/netip": "it tells whether a text is an IP address",
 }
 
 func TestImportsPointDownwards(t *testing.T) {

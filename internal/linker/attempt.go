@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/events"
@@ -19,12 +19,22 @@ type attempt struct {
 	job     events.LinkSession
 	log     *slog.Logger
 	user    string
+	egress  string
 	began   time.Time
 	state   session.LinkState
 	signals chan session.Signal
 	nudges  chan struct{}
-	// done is closed when signals are no longer read.
-	done chan struct{}
+	// inLine: others wait on the same egress. heldUntil is until when the egress is this link's; zero: it never was. keeping is when to hold it anew.
+	inLine    bool
+	heldUntil time.Time
+	keeping   *time.Ticker
+	// accepted: a phone was paired, as device, at pairedAt.
+	accepted bool
+	device   session.Device
+	pairedAt time.Time
+	// tries counts the connections; refusal is why this side refused the phone.
+	tries   int
+	refusal atomic.Pointer[fault.Error]
 	// codes are those not shown yet; shown counts the others.
 	codes []string
 	shown int
@@ -37,18 +47,18 @@ func newAttempt(l *Linker, job events.LinkSession, current session.Session) *att
 	deadline := time.NewTimer(time.Hour)
 	deadline.Stop()
 	return &attempt{
-		linker: l, job: job, user: current.UserID, state: current.Link.State, began: time.Now(), deadline: deadline,
-		log:     l.options.Log.With("session", string(job.SessionID), "link", job.LinkID),
-		signals: make(chan session.Signal, 16), nudges: make(chan struct{}, 1), done: make(chan struct{}),
+		linker: l, job: job, user: current.UserID, egress: current.EgressName(), keeping: time.NewTicker(keepEvery), state: current.Link.State, began: time.Now(), deadline: deadline,
+		log:    l.options.Log.With("session", string(job.SessionID), "link", job.LinkID),
+		nudges: make(chan struct{}, 1),
 	}
 }
 
 // errOver ends an attempt whose link has ended, or is no longer the session's link.
 var errOver = errors.New("the link has ended")
 
-// ended turns the end of a link into the end of its job.
+// ended turns the end of a link, and its wait, into the end of its job.
 func ended(err error) error {
-	if errors.Is(err, errOver) {
+	if errors.Is(err, errOver) || errors.Is(err, errWaits) {
 		return nil
 	}
 	return err
@@ -64,14 +74,18 @@ func (a *attempt) run(ctx context.Context) error {
 		return fmt.Errorf("watch session: %w", err)
 	}
 	defer stopWatching()
-	if err := a.awaitTurn(ctx); err != nil {
+	if err := a.takeTurn(ctx); err != nil {
+		return a.giveUp(ctx, err)
+	}
+	defer a.endTurn(ctx)
+	if err := a.awaitConnection(ctx); err != nil {
 		return a.giveUp(ctx, err)
 	}
 	lease, err := a.linker.options.Leases.Claim(ctx, a.job.SessionID)
 	if err != nil {
 		return fmt.Errorf("claim session: %w", err)
 	}
-	err = a.pair(ctx, lease)
+	err = a.pairTwice(ctx, lease)
 	a.release(ctx, lease)
 	if err == nil {
 		return ended(a.finish(ctx))
@@ -86,45 +100,53 @@ func (a *attempt) nudge() {
 	}
 }
 
-// awaitTurn waits a random time, so that links have no rhythm.
-func (a *attempt) awaitTurn(ctx context.Context) error {
-	longest := a.linker.options.Timing.Jitter
-	if longest <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(longest/3 + rand.N(longest-longest/3)) //nolint:gosec // a rhythm, not a secret
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-			return nil
-		case <-a.nudges:
-			if err := a.stillWanted(ctx); err != nil {
-				return err
-			}
-		}
-	}
-}
+// errAgain: the first code failed, and the person is still there.
+var errAgain = errors.New("a second code is worth a try")
 
-// pair holds the connection until the device is logged in and settled; nil means that it is.
-func (a *attempt) pair(ctx context.Context, lease Lease) error {
+// pairTwice pairs; a first code that fails is followed by a second one by itself, which on some phones is the one that works (peers.md W4).
+func (a *attempt) pairTwice(ctx context.Context, lease Lease) error {
 	if err := a.step(ctx, session.LinkEvent{Kind: session.EventStart, For: a.linker.options.Timing.Connect}); err != nil {
 		return err
 	}
 	a.log.Info("link started")
+	err := a.pair(ctx, lease)
+	if !errors.Is(err, errAgain) {
+		return err
+	}
+	a.linker.metrics.secondTries.Inc()
+	if err := a.awaitConnection(ctx); err != nil {
+		return err
+	}
+	if err := a.step(ctx, session.LinkEvent{Kind: session.EventConnect, Reason: session.ReasonSecondTry, For: a.linker.options.Timing.Connect}); err != nil {
+		return err
+	}
+	return a.pair(ctx, lease)
+}
+
+// pair holds the connection until the device is logged in and settled; nil means that it is.
+func (a *attempt) pair(ctx context.Context, lease Lease) error {
+	if err := lost(lease); err != nil {
+		return err
+	}
+	a.tries++
+	signals, done := make(chan session.Signal, 16), make(chan struct{})
+	a.signals = signals
 	pairing, err := a.linker.options.Phones.Pair(ctx, session.PairRequest{
 		Session: a.job.SessionID, Epoch: lease.Epoch(), Identity: session.IdentityFor(a.user), Method: a.job.Method, Phone: a.job.Phone,
-		Accept:  func(device session.Device) error { return a.accept(ctx, device) },
-		Signals: a.receive,
+		Accept: func(device session.Device) error { return a.accept(ctx, device) },
+		Signals: func(signal session.Signal) {
+			select {
+			case signals <- signal:
+			case <-done: // nobody reads any more
+			}
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("open connection: %w", err)
 	}
 	defer a.clearPrompt(ctx)
 	defer func() {
-		close(a.done) // lets go of a signal that nobody will read: Close waits for its handler
+		close(done) // lets go of a signal that nobody will read: Close waits for its handler
 		pairing.Close()
 	}()
 	for {
@@ -138,14 +160,6 @@ func (a *attempt) pair(ctx context.Context, lease Lease) error {
 	}
 }
 
-// receive hands a signal to the attempt's goroutine. After the attempt ended nobody reads any more.
-func (a *attempt) receive(signal session.Signal) {
-	select {
-	case a.signals <- signal:
-	case <-a.done:
-	}
-}
-
 // errSettled: the device is logged in and has had its time to settle.
 var errSettled = errors.New("settled")
 
@@ -155,11 +169,13 @@ func (a *attempt) wait(ctx context.Context, lease Lease) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-lease.Done():
-		return fault.New(fault.RetryLater, "lease_lost", "Another worker took the session over; the link begins anew")
+		return lost(lease)
 	case signal := <-a.signals:
 		return a.signal(ctx, signal)
 	case <-a.deadline.C:
 		return a.timeUp(ctx)
+	case <-a.keeping.C:
+		return a.keep(ctx)
 	case <-a.settled:
 		return errSettled
 	case <-a.nudges:
@@ -167,14 +183,41 @@ func (a *attempt) wait(ctx context.Context, lease Lease) error {
 	}
 }
 
-// accept refuses a phone whose number is linked to another session. WhatsApp's client asks it on a goroutine of its own.
+// lost gives an error once the lease is not held any more.
+func lost(lease Lease) error {
+	select {
+	case <-lease.Done():
+		return fault.New(fault.RetryLater, "lease_lost", "Another worker took the session over; the link begins anew")
+	default:
+		return nil
+	}
+}
+
+// accept refuses a phone whose number is linked to another session, or rests after a logout. WhatsApp's client asks it on a goroutine of its own,
+// and only says that the phone was refused; why is kept here.
 func (a *attempt) accept(ctx context.Context, device session.Device) error {
+	err := a.acceptable(ctx, device)
+	if err != nil {
+		a.refusal.Store(fault.As(err))
+	}
+	return err
+}
+
+func (a *attempt) acceptable(ctx context.Context, device session.Device) error {
 	taken, err := a.linker.holderOf(ctx, device.Phone, a.job.SessionID)
 	if err != nil {
 		return err
 	}
 	if taken {
-		return fault.New(fault.Conflict, "number_already_linked", "This number is linked to another session; unlink it there first")
+		return fault.New(fault.Conflict, string(session.ReasonDuplicate), "This number is linked to another session; unlink it there first")
+	}
+	until, err := a.linker.options.Limits.NumberRests(ctx, device.Phone)
+	if err != nil {
+		return err
+	}
+	if !until.IsZero() {
+		return fault.New(fault.CoolingDown, string(session.ReasonNumberCooldown), session.ReasonNumberCooldown.Sentence(session.English)).
+			WithAfter(time.Until(until)).WithUntil(until)
 	}
 	return nil
 }
@@ -217,6 +260,8 @@ func (a *attempt) finish(ctx context.Context) error {
 
 // finishInterrupted ends a link whose phone had accepted when its worker died: the device is saved, and its host will log it in.
 func (a *attempt) finishInterrupted(ctx context.Context, current session.Session) error {
+	a.accepted, a.heldUntil = true, a.began // whoever began it had the egress
+	defer a.endTurn(ctx)
 	if current.Device.IsZero() {
 		return ended(a.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: session.ReasonInternal}))
 	}
@@ -226,7 +271,7 @@ func (a *attempt) finishInterrupted(ctx context.Context, current session.Session
 // giveUp decides what an interruption means. Before the phone accepted, a stopping worker puts the link back into the queue; what
 // may pass by itself brings the job again; anything else ends the link.
 func (a *attempt) giveUp(ctx context.Context, cause error) error {
-	if errors.Is(cause, errOver) {
+	if ended(cause) == nil {
 		return nil
 	}
 	stopping := ctx.Err() != nil

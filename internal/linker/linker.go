@@ -1,14 +1,17 @@
 // Package linker is the verb that pairs a phone: it does one link job at a time, from the queue to a device that is ready to be hosted.
 //
-// Nouns: Linker (the job's handler), attempt (one link at work: its lease, its connection, the codes it has to show). The states of a
-// link are data in internal/session; this package feeds them events and does what their changes ask for: show a code, arm a deadline,
+// Nouns: Linker (the job's handler, and the caller of links whose turn has come), attempt (one link at work: its turn, its lease, its connection, the
+// codes it has to show). The states of a link are data in internal/session; this package feeds them events and does what their changes ask for: show a code, arm a deadline,
 // save the device, close. Every change is written to the store first and published then.
+//
+// A link takes its egress for itself before it connects, by the clock in internal/pace. One whose turn has not come is written down as waiting and its
+// job ends, so that those on other egresses go on; Run publishes it again when its turn comes (docs/decisions/006).
 //
 // A job may come again, after a crash or a hand-back: it goes on from what the store says. A link that a person cancelled, or that
 // another attempt replaced, ends at the next step. The connection is closed and its lease given back before the link is said to be ready,
 // so that its host never meets the linker.
 //
-// Caller: the bus worker, through internal/app. It must never touch a session that is linked, nor show a code after the phone
+// Callers: the bus worker and the process, through internal/app. It must never touch a session that is linked, nor show a code after the phone
 // accepted, nor write a code anywhere but the prompts.
 package linker
 
@@ -22,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -64,8 +68,13 @@ type Leases interface {
 
 // Timing is how long the steps of a link may take. The zero value of a field is its stated default; a negative one is no wait at all.
 type Timing struct {
+	// Spacing is the time between two links on one egress, from the end of one that paired, else from its beginning. Default
+	// pace.DefaultSpacing.
+	Spacing time.Duration
 	// Jitter is the longest random wait before the connection; the shortest is a third of it. Default 3 s.
 	Jitter time.Duration
+	// InLine is the wait on top when others wait on the same egress. Default 2 s.
+	InLine time.Duration
 	// Connect bounds the time until the first code. Default 30 s.
 	Connect time.Duration
 	// FirstQR is how long the first code is shown, NextQR each further one. Defaults 60 s and 20 s, as WhatsApp Web does.
@@ -90,7 +99,9 @@ func (t Timing) complete() Timing {
 			*value = 0
 		}
 	}
+	fill(&t.Spacing, pace.DefaultSpacing)
 	fill(&t.Jitter, 3*time.Second)
+	fill(&t.InLine, 2*time.Second)
 	fill(&t.Connect, 30*time.Second)
 	fill(&t.FirstQR, 60*time.Second)
 	fill(&t.NextQR, 20*time.Second)
@@ -109,6 +120,9 @@ type Options struct {
 	Prompts  Prompts
 	Watcher  Watcher
 	Leases   Leases
+	Commands Commands
+	Turns    Turns
+	Limits   Limits
 	Timing   Timing
 	Log      *slog.Logger
 	// Registerer takes the metrics; nil: they are not exposed.
@@ -124,8 +138,8 @@ type Linker struct {
 // New checks the options and makes a linker.
 func New(options Options) (*Linker, error) {
 	if options.Sessions == nil || options.Phones == nil || options.Facts == nil || options.Prompts == nil || options.Watcher == nil ||
-		options.Leases == nil {
-		return nil, errors.New("linker: Sessions, Phones, Facts, Prompts, Watcher and Leases are required")
+		options.Leases == nil || options.Commands == nil || options.Turns == nil || options.Limits == nil {
+		return nil, errors.New("linker: Sessions, Phones, Facts, Prompts, Watcher, Leases, Commands, Turns and Limits are required")
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -154,10 +168,11 @@ func (l *Linker) Handle(ctx context.Context, job events.LinkSession) error {
 		return nil // an older attempt, or one that has ended
 	}
 	work := newAttempt(l, job, current)
+	defer work.keeping.Stop()
 	switch current.Link.State {
 	case session.LinkPaired, session.LinkRestarting:
 		return work.finishInterrupted(ctx, current)
-	case session.LinkQueued:
+	case session.LinkQueued, session.LinkCoolingDown:
 	default: // a crash left it half way, before the phone accepted
 		if err := work.step(ctx, session.LinkEvent{Kind: session.EventHandBack, Reason: session.ReasonQueued}); err != nil {
 			return ended(err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -97,6 +98,8 @@ type stage struct {
 	lease   *lease
 	claimed int
 	pairErr error
+	pace    *pace.Links
+	jobs    []events.LinkSession
 }
 
 type lease struct {
@@ -178,6 +181,15 @@ func (s *stage) Watch(_ context.Context, _ string, changed func(string, []byte))
 	return func() {}, nil
 }
 
+func (s *stage) SendCommand(_ context.Context, command events.Command) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.jobs = append(s.jobs, command.(events.LinkSession))
+	return nil
+}
+
+func (s *stage) Waiting(context.Context, string) (bool, error) { return false, nil }
+
 const id session.ID = "ses_1"
 
 var job = events.LinkSession{Version: events.LinkSessionVersion, SessionID: id, LinkID: "link-1", Method: session.MethodQR}
@@ -194,7 +206,10 @@ func newStage(t *testing.T) *stage {
 	if err := s.sessions.Create(t.Context(), linking); err != nil {
 		t.Fatal(err)
 	}
-	s.linker, err = New(Options{Sessions: s.sessions, Phones: s, Facts: s, Prompts: s, Watcher: s, Leases: s,
+	if s.pace, err = pace.NewLinks(pace.LinksOptions{Bucket: &pace.Memory{}, Rules: pace.DefaultRules()}); err != nil {
+		t.Fatal(err)
+	}
+	s.linker, err = New(Options{Sessions: s.sessions, Phones: s, Facts: s, Prompts: s, Watcher: s, Leases: s, Commands: s, Turns: s.pace, Limits: s.pace,
 		Log: slog.New(slog.NewTextHandler(&s.log, nil))})
 	if err != nil {
 		t.Fatal(err)

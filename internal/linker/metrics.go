@@ -13,6 +13,8 @@ type metrics struct {
 	refused         prometheus.Counter
 	qrIgnored       prometheus.Counter
 	readyDuplicates prometheus.Counter
+	secondTries     prometheus.Counter
+	waiting         prometheus.Gauge
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -36,11 +38,18 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		readyDuplicates: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "wa_ready_duplicates_total", Help: "Reports of a connected device that a link had had already.",
 		}),
+		secondTries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "link_second_attempts_total", Help: "Links by code whose first code failed and that got a second one by themselves.",
+		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "links_in_progress", Help: "Links of the whole fleet that wait or are in work, as this linker saw them last.",
+		}),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	for _, collector := range []prometheus.Collector{m.links, m.duration, m.ignored, m.refused, m.qrIgnored, m.readyDuplicates} {
+	for _, collector := range []prometheus.Collector{m.links, m.duration, m.ignored, m.refused, m.qrIgnored, m.readyDuplicates, m.secondTries,
+		m.waiting} {
 		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("register link metrics: %w", err)
 		}

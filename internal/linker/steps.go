@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -32,18 +33,50 @@ func (a *attempt) signal(ctx context.Context, signal session.Signal) error {
 	case session.Disconnected:
 		return a.disconnected(ctx)
 	case session.PairRefused:
-		return a.step(ctx, refused(signal.Reason))
+		return a.refused(ctx, signal.Reason)
 	case session.Ended:
-		return a.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: signal.Reason})
+		return a.connectionEnded(ctx, signal)
 	}
 	return nil
 }
 
-func refused(reason session.Reason) session.LinkEvent {
-	if reason == session.ReasonDuplicate {
-		return session.LinkEvent{Kind: session.EventDuplicate, Reason: reason}
+// refused ends a link whose pairing was refused, by the phone, by WhatsApp, or by this side.
+func (a *attempt) refused(ctx context.Context, reason session.Reason) error {
+	if refusal := a.refusal.Load(); refusal != nil {
+		reason = session.ReasonInternal // the number could not be looked up
+		if refusal.Class == fault.Conflict || refusal.Class == fault.CoolingDown {
+			reason = session.Reason(refusal.Code)
+		}
+	} else if a.worthASecondCode(reason) {
+		return errAgain
 	}
-	return session.LinkEvent{Kind: session.EventRefused, Reason: reason}
+	if reason == session.ReasonDuplicate {
+		return a.step(ctx, session.LinkEvent{Kind: session.EventDuplicate, Reason: reason})
+	}
+	return a.step(ctx, session.LinkEvent{Kind: session.EventRefused, Reason: reason})
+}
+
+// worthASecondCode tells whether a link by code that failed gets another one: once, before the phone accepted, and not when the phone said why it
+// cannot.
+func (a *attempt) worthASecondCode(reason session.Reason) bool {
+	switch reason {
+	case session.ReasonDuplicate, session.ReasonNotMultidevice, session.ReasonPasskeyFailed:
+		return false
+	}
+	return a.job.Method == session.MethodCode && a.tries == 1 && (a.state == session.LinkCode || a.state == session.LinkConnecting)
+}
+
+// connectionEnded ends a link whose connection ended for good. After the phone accepted, that can be a logout like any other.
+func (a *attempt) connectionEnded(ctx context.Context, signal session.Ended) error {
+	if a.hasPaired() && signal.Reason.CoolsDown() {
+		now := time.Now().UTC()
+		err := a.linker.options.Limits.Record(ctx, session.Logout{Session: a.job.SessionID, Egress: a.egress, Phone: a.device.Phone,
+			Reason: signal.Reason, LinkedAt: a.pairedAt, At: now, Until: signal.Until})
+		if err != nil {
+			a.log.Error("logout could not be recorded: its number does not cool down", "class", fault.Of(err).Label(), "error", err)
+		}
+	}
+	return a.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: signal.Reason})
 }
 
 // offer takes new codes and shows the first.
@@ -107,9 +140,13 @@ func (a *attempt) timeUp(ctx context.Context) error {
 
 // paired saves the device with the state that it belongs to, in one write: a crash behind it finds both.
 func (a *attempt) paired(ctx context.Context, device session.Device) error {
+	now := time.Now().UTC()
 	err := a.stepWith(ctx, session.LinkEvent{Kind: session.EventPaired, For: a.linker.options.Timing.Login}, func(s *session.Session) {
-		s.Device, s.LinkedAt = device, time.Now().UTC()
+		s.Device, s.LinkedAt = device, now
 	})
+	if a.state == session.LinkPaired {
+		a.accepted, a.device, a.pairedAt = true, device, now
+	}
 	a.clearPrompt(ctx)
 	return err
 }
@@ -127,6 +164,9 @@ func (a *attempt) connected() {
 
 // disconnected: before the phone accepted, WhatsApp has ended the offer; afterwards the client connects again within the login's deadline.
 func (a *attempt) disconnected(ctx context.Context) error {
+	if a.worthASecondCode(session.ReasonConnectionLost) {
+		return errAgain
+	}
 	switch a.state { //nolint:exhaustive // the states that are left have not begun, or have ended
 	case session.LinkPaired, session.LinkRestarting:
 		if a.settled != nil {

@@ -1,4 +1,4 @@
-// Package pace says when a session may send its next message.
+// Package pace says when a session may send its next message, and when an egress may link or connect again.
 //
 // Nouns: Options (the rules of a session), Pacer (one session's clock: it hands out turns, one at a time), gap (the rule that there is: a
 // random time between two turns). A rule says how long a session must rest after a turn, and the longest rest counts: caps and quiet hours
@@ -8,7 +8,11 @@
 // machine's mark (peers.md §2.2: a fixed gap of five seconds was followed by a ban after five messages); and no pacing can promise that a
 // number is not blocked. Options that are zero send without gaps, which only suits a simulator.
 //
-// Callers: the host in internal/sender, one Pacer per hosted session, whoever asks to send. It must never know what is sent or to whom.
+// Links (links.go) is the other half: the clock of each egress, kept over a small key-value port (Bucket) so that it holds for all workers and over
+// restarts. Egress is what it knows of one way out; the rules of rests and capacities are in internal/session.
+//
+// Callers: the host in internal/sender, one Pacer per hosted session, whoever asks to send; the linker, the host and the API, one Links per
+// process. It must never know what is sent or to whom, nor write a number anywhere but as a digest.
 package pace
 
 import (

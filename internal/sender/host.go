@@ -40,6 +40,9 @@ type HostOptions struct {
 	Queue      Queue
 	Watcher    Watcher
 	Sends      SendServer
+	// Egresses paces the connections of all workers on one egress, and hears of logouts; nil: only those of this host are paced, and nothing
+	// cools down.
+	Egresses Egresses
 	// Pace is the gap between two messages of a session, whoever asks.
 	Pace pace.Options
 	// MaxConnections bounds the sessions on one egress; zero: DefaultMaxConnections.
@@ -93,6 +96,13 @@ func NewHost(options HostOptions) (*Host, error) {
 	options.MaxConnections = orDefault(options.MaxConnections, DefaultMaxConnections)
 	options.SweepEvery = orDefault(options.SweepEvery, DefaultSweepEvery)
 	options.Log = orDiscard(options.Log)
+	if options.Egresses == nil {
+		alone, err := pace.NewLinks(pace.LinksOptions{Bucket: &pace.Memory{}})
+		if err != nil {
+			return nil, err
+		}
+		options.Egresses = alone
+	}
 	metrics, err := newHostMetrics(options.Registerer)
 	if err != nil {
 		return nil, err
@@ -139,10 +149,11 @@ func newNudges() nudges {
 	return nudges{mu: &sync.Mutex{}, ids: map[session.ID]struct{}{}, came: make(chan struct{}, 1)}
 }
 
-// add notes the session of a fact's subject ("events.session.<id>.<what>"). What a contact wrote changes nothing for a host.
+// add notes the session of a fact's subject ("events.session.<id>.<what>"). What a contact wrote changes nothing for a host, nor what
+// a host said of itself.
 func (n nudges) add(subject string) {
 	parts := strings.Split(subject, ".")
-	if len(parts) != 4 || parts[3] == "inbound" {
+	if len(parts) != 4 || parts[3] == "inbound" || parts[3] == "stable" {
 		return
 	}
 	n.session(session.ID(parts[2]))
@@ -288,7 +299,7 @@ func (h *Host) free(found session.Session) bool {
 	case found.Reason == session.ReasonTemporaryBan && limited(found, now):
 		return false
 	}
-	return !h.full(found.Egress)
+	return !h.full(found.EgressName())
 }
 
 const (

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,6 +33,9 @@ type hosting struct {
 	closing      chan struct{}
 	beginClosing func()
 	wasReady     atomic.Bool
+	// linked is the record as the hosting began; set before the connection is opened.
+	linked    session.Session
+	stability *stability
 	// connection is set before requests are served.
 	connection Connection
 }
@@ -47,9 +49,9 @@ func (e *endedError) Error() string { return "the connection ended: " + string(e
 func newHosting(h *Host, found session.Session, claimed Lease) *hosting {
 	pacer, _ := pace.New(h.options.Pace) // NewHost validated the options
 	closing := make(chan struct{})
-	return &hosting{host: h, id: found.ID, egress: found.Egress, lease: claimed, pacer: pacer, receipts: newReceiptBook(),
+	return &hosting{host: h, id: found.ID, egress: found.EgressName(), lease: claimed, pacer: pacer, receipts: newReceiptBook(),
 		look: make(chan struct{}, 1), ended: make(chan endedError, 1),
-		closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
+		stability: newStability(h.metrics.stable), closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
 }
 
 // lookAgain makes the hosting read its record soon.
@@ -86,6 +88,7 @@ func (s *hosting) run(ctx context.Context) error {
 		}
 	})
 	err := s.serve(ctx, held, cut)
+	s.stability.broken()
 	cut()
 	watching.Wait()
 
@@ -150,6 +153,7 @@ func (s *hosting) begin(held context.Context) (session.Session, error) {
 	if err != nil {
 		return current, fmt.Errorf("read session: %w", err)
 	}
+	s.linked = current
 	s.gate.set(current)
 	if current.State == session.Ready {
 		s.report(held, toOffline(session.ReasonConnectionLost))
@@ -162,16 +166,14 @@ func (s *hosting) open(ctx, held context.Context, current session.Session) error
 	dial, cancel := context.WithCancel(held)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
+	if err := s.awaitTurn(dial); err != nil {
+		return err
+	}
 	select {
 	case s.host.dialling <- struct{}{}:
 		defer func() { <-s.host.dialling }()
 	case <-dial.Done():
 		return errMoving()
-	}
-	if longest := s.host.options.ConnectJitter; longest > 0 {
-		if err := sleep(dial, rand.N(longest)); err != nil { //nolint:gosec // spreads load, guards no secret
-			return errMoving()
-		}
 	}
 	dial, cancelDial := context.WithTimeout(dial, openTimeout)
 	defer cancelDial()
@@ -202,6 +204,7 @@ func (s *hosting) cannotOpen(held context.Context, current session.Session, err 
 	if current.State == session.Removing {
 		return s.erase(held, current)
 	}
+	s.recordLogout(held, session.Ended{Reason: session.ReasonLoggedOut})
 	s.report(held, toLoggedOut(session.ReasonLoggedOut))
 	return nil
 }
@@ -216,6 +219,9 @@ func (s *hosting) hold(ctx context.Context, current session.Session) (session.Se
 			return current, errMoving()
 		case ended := <-s.ended:
 			return current, &ended
+		case <-s.stability.due.C:
+			s.tellStable(ctx, current.UserID)
+			continue
 		case <-s.look:
 		}
 		found, err := s.host.options.Sessions.Get(ctx, s.id)

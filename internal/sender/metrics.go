@@ -11,6 +11,7 @@ import (
 
 type hostMetrics struct {
 	hosted          prometheus.Gauge
+	stable          prometheus.Gauge
 	sends           *prometheus.HistogramVec
 	paceWait        prometheus.Histogram
 	receipts        *prometheus.CounterVec
@@ -23,6 +24,9 @@ func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 	m := &hostMetrics{
 		hosted: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sessions_hosted", Help: "Sessions that this process holds the lease of, connected or connecting.",
+		}),
+		stable: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sessions_stable", Help: "Sessions of this process that have been connected for five minutes without a break.",
 		}),
 		sends: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "send_request_duration_seconds",
@@ -46,7 +50,7 @@ func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 			Name: "wa_hosted_ready_duplicates_total", Help: "Reports of a connected session that was ready already.",
 		}),
 	}
-	return m, register(registerer, m.hosted, m.sends, m.paceWait, m.receipts, m.retries, m.qrIgnored, m.readyDuplicates)
+	return m, register(registerer, m.hosted, m.stable, m.sends, m.paceWait, m.receipts, m.retries, m.qrIgnored, m.readyDuplicates)
 }
 
 // sent counts a request to send by what came of it.

@@ -19,6 +19,7 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 		s.connected(ctx)
 	case session.Disconnected, session.Restarting:
 		s.gate.setOnline(false)
+		s.stability.broken()
 		s.report(ctx, toOffline(session.ReasonConnectionLost))
 	case session.Ended:
 		s.end(ctx, signal)
@@ -45,8 +46,11 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 
 // connected opens the gate. WhatsApp's client reports it after every reconnect and sometimes twice: then nothing happens but a counter.
 func (s *hosting) connected(ctx context.Context) {
-	s.wasReady.Store(true)
+	again := s.wasReady.Swap(true)
 	s.gate.setOnline(true)
+	if s.stability.begin() && again {
+		s.countReconnect(ctx)
+	}
 	stored, changed := s.report(ctx, toReady())
 	if !changed && stored.State == session.Ready {
 		s.host.metrics.readyDuplicates.Inc()
@@ -56,7 +60,9 @@ func (s *hosting) connected(ctx context.Context) {
 // end closes the gate, writes down what the end means, and ends the hosting.
 func (s *hosting) end(ctx context.Context, signal session.Ended) {
 	s.gate.setOnline(false)
+	s.stability.broken()
 	s.host.options.Log.Warn("connection ended", "session", string(s.id), "reason", string(signal.Reason), "detail", signal.Detail)
+	s.recordLogout(ctx, signal)
 	s.report(ctx, toEnded(signal))
 	select {
 	case s.ended <- endedError{reason: signal.Reason}:

@@ -7,7 +7,9 @@ type PairRequest struct {
 	// Epoch is that of the lease under which the device's keys are written.
 	Epoch    uint64
 	Identity Identity
-	Method   Method
+	// Proxy is the only way that the connection takes; a zero one is the host's own address.
+	Proxy  Proxy
+	Method Method
 	// Phone is the number to pair by code, E.164; empty for QR.
 	Phone string
 	// Accept is asked once, before the pairing completes, with the device that the phone offers; an error refuses the pairing, so that
@@ -24,6 +26,8 @@ type OpenRequest struct {
 	Epoch    uint64
 	Device   Device
 	Identity Identity
+	// Proxy is the only way that the connection takes; a zero one is the host's own address.
+	Proxy Proxy
 	// Signals receives what the connection reports: in order, never two at once, none after Close returned. It must not call Close.
 	// A receipt or a message is acknowledged to WhatsApp only after Signals returned, so that what was not written down comes again.
 	Signals func(Signal)

@@ -44,13 +44,14 @@ type LinkEvent struct {
 var linkTransitions = map[LinkState]map[EventKind]LinkState{
 	LinkQueued: {
 		EventStart: LinkConnecting, EventWait: LinkCoolingDown, EventConnect: LinkConnecting, EventHandBack: LinkQueued,
-		EventCancel: LinkCancelled, EventDuplicate: LinkDuplicate, EventFailed: LinkFailed,
+		EventCancel: LinkCancelled, EventDuplicate: LinkDuplicate, EventRefused: LinkRefused, EventFailed: LinkFailed,
 	},
 	LinkCoolingDown: {
-		EventConnect: LinkConnecting, EventHandBack: LinkQueued, EventCancel: LinkCancelled, EventFailed: LinkFailed,
+		EventStart: LinkConnecting, EventWait: LinkCoolingDown, EventConnect: LinkConnecting, EventHandBack: LinkQueued,
+		EventCancel: LinkCancelled, EventRefused: LinkRefused, EventFailed: LinkFailed,
 	},
 	LinkConnecting: {
-		EventQR: LinkQR, EventCode: LinkCode, EventPasskey: LinkPasskeyRequired, EventHandBack: LinkQueued,
+		EventConnect: LinkConnecting, EventQR: LinkQR, EventCode: LinkCode, EventPasskey: LinkPasskeyRequired, EventHandBack: LinkQueued,
 		EventExpired: LinkFailed, EventRefused: LinkRefused, EventCancel: LinkCancelled, EventFailed: LinkFailed,
 	},
 	LinkQR: {
@@ -58,7 +59,7 @@ var linkTransitions = map[LinkState]map[EventKind]LinkState{
 		EventExpired: LinkExpired, EventDuplicate: LinkDuplicate, EventRefused: LinkRefused, EventCancel: LinkCancelled, EventFailed: LinkFailed,
 	},
 	LinkCode: {
-		EventPasskey: LinkPasskeyRequired, EventPaired: LinkPaired, EventHandBack: LinkQueued,
+		EventConnect: LinkConnecting, EventPasskey: LinkPasskeyRequired, EventPaired: LinkPaired, EventHandBack: LinkQueued,
 		EventExpired: LinkExpired, EventDuplicate: LinkDuplicate, EventRefused: LinkRefused, EventCancel: LinkCancelled, EventFailed: LinkFailed,
 	},
 	LinkPasskeyRequired: {

@@ -28,13 +28,20 @@ const (
 	ReasonOutdated        Reason = "client_outdated"
 	ReasonUnlinked        Reason = "unlinked_by_operator"
 	ReasonInternal        Reason = "internal_error"
+	ReasonNumberCooldown  Reason = "number_cooling_down"
+	ReasonEgressCooldown  Reason = "egress_cooling_down"
+	ReasonCircuitOpen     Reason = "link_circuit_open"
+	ReasonEgressFull      Reason = "egress_full"
+	ReasonEgressCrowded   Reason = "egress_crowded"
+	ReasonSecondTry       Reason = "second_attempt"
 )
 
 // Reasons lists every reason but ReasonNone, in the order of their declaration.
 func Reasons() []Reason {
 	return []Reason{ReasonQueued, ReasonSpacing, ReasonQRExpired, ReasonCancelled, ReasonDuplicate, ReasonInvalidIdentity, ReasonPasskeyExpired,
 		ReasonPasskeyFailed, ReasonNotMultidevice, ReasonConnectTimeout, ReasonLoginTimeout, ReasonConnectionLost, ReasonConnectFailure, ReasonRemoved,
-		ReasonLoggedOut, ReasonBanned, ReasonTemporaryBan, ReasonReachOutLock, ReasonReplaced, ReasonOutdated, ReasonUnlinked, ReasonInternal}
+		ReasonLoggedOut, ReasonBanned, ReasonTemporaryBan, ReasonReachOutLock, ReasonReplaced, ReasonOutdated, ReasonUnlinked, ReasonInternal,
+		ReasonNumberCooldown, ReasonEgressCooldown, ReasonCircuitOpen, ReasonEgressFull, ReasonEgressCrowded, ReasonSecondTry}
 }
 
 // Language is a language that people are spoken to in.
@@ -49,7 +56,7 @@ const (
 // sentences say what happened and what to do.
 var sentences = map[Reason]map[Language]string{
 	ReasonQueued:          {English: "Another phone is being linked; yours is next in turn.", Spanish: "Se está vinculando otro teléfono; el suyo sigue en la fila."},
-	ReasonSpacing:         {English: "Links are spaced out to protect the numbers; it starts by itself.", Spanish: "Las vinculaciones se espacian para cuidar los números; empieza sola."},
+	ReasonSpacing:         {English: "Links are spaced out, which lowers the risk of logouts; yours starts by itself.", Spanish: "Las vinculaciones se espacian, lo que reduce el riesgo de cierres de sesión; la suya empieza sola."},
 	ReasonQRExpired:       {English: "Nobody scanned the code in time. Start the link again.", Spanish: "Nadie escaneó el código a tiempo. Inicie la vinculación de nuevo."},
 	ReasonCancelled:       {English: "The link was cancelled.", Spanish: "La vinculación fue cancelada."},
 	ReasonDuplicate:       {English: "This number is linked to another session. Use another phone, or unlink it there.", Spanish: "Este número ya está vinculado a otra sesión. Use otro teléfono o desvincúlelo allí."},
@@ -70,6 +77,12 @@ var sentences = map[Reason]map[Language]string{
 	ReasonOutdated:        {English: "WhatsApp asks for a newer version of this program. Tell the operator.", Spanish: "WhatsApp pide una versión más nueva de este programa. Avise al operador."},
 	ReasonUnlinked:        {English: "The session was unlinked by an operator.", Spanish: "Un operador desvinculó la sesión."},
 	ReasonInternal:        {English: "Something went wrong inside the service. Try again; if it stays, tell the operator.", Spanish: "Algo falló dentro del servicio. Intente de nuevo; si sigue, avise al operador."},
+	ReasonNumberCooldown:  {English: "This number was logged out a short while ago. Wait until the time given, then link it again; waiting lowers the risk of another logout.", Spanish: "Este número tuvo un cierre de sesión hace poco. Espere hasta la hora indicada y vincúlelo de nuevo; esperar reduce el riesgo de otro cierre."},
+	ReasonEgressCooldown:  {English: "A session on this network address was logged out a short while ago, so links wait until the time given. Wait, or use another egress; it lowers the risk, no more.", Spanish: "Una sesión en esta dirección de red se cerró hace poco, así que las vinculaciones esperan hasta la hora indicada. Espere o use otra salida; solo reduce el riesgo."},
+	ReasonCircuitOpen:     {English: "Several sessions on this network address were logged out soon after linking, so no phone is linked there for now. Use another egress, or ask the operator to look and reset it.", Spanish: "Varias sesiones en esta dirección de red se cerraron poco después de vincularse, así que por ahora no se vinculan teléfonos allí. Use otra salida o pida al operador que la revise y la habilite."},
+	ReasonEgressFull:      {English: "This network address has as many sessions as it may have. Give the session another egress (a proxy), or unlink one that is not needed.", Spanish: "Esta dirección de red ya tiene todas las sesiones permitidas. Dé a la sesión otra salida (un proxy) o desvincule una que no haga falta."},
+	ReasonEgressCrowded:   {English: "This network address has many sessions, which raises the risk of logouts. Another egress (a proxy) for some of them lowers it.", Spanish: "Esta dirección de red tiene muchas sesiones, lo que aumenta el riesgo de cierres de sesión. Otra salida (un proxy) para algunas lo reduce."},
+	ReasonSecondTry:       {English: "The first code did not work; a second one is on its way. Type the new one on the phone.", Spanish: "El primer código no funcionó; ya viene un segundo. Escriba el nuevo en el teléfono."},
 }
 
 // Sentence says to a person what happened and what to do, in English when the language is not known. It is empty for ReasonNone.

@@ -36,6 +36,8 @@ type Client struct {
 	endLife context.CancelFunc
 	restart sync.WaitGroup
 	checked *checkedRecipients
+	// leave closes the idle connections of the client's own way out.
+	leave func()
 
 	// pairing is the request of a client that pairs; nil for a linked device. paired is closed when its device was reported.
 	pairing *session.PairRequest
@@ -55,6 +57,7 @@ type clientOptions struct {
 	device   session.Device
 	identity session.Identity
 	signals  func(session.Signal)
+	way      way
 }
 
 // newClient makes a client with the settings that every device has. Why each:
@@ -75,14 +78,14 @@ func (g *Gateway) newClient(owner *keys.Owner, device *store.Device, options cli
 	inner.DisableLoginAutoReconnect = true
 	inner.BackgroundEventCtx = life
 	inner.AutoReconnectHook = func(error) bool { return jitter(life, reconnectJitter) }
-	if http := g.endpoint.HTTPClient; http != nil {
+	if http := options.way.http; http != nil {
 		inner.SetPreLoginHTTPClient(http)
 		inner.SetWebsocketHTTPClient(http)
 		inner.SetMediaHTTPClient(http)
 	}
 	present(inner, options.identity)
 	client := &Client{session: options.session, keys: owner, device: options.device, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
-		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals}
+		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals, leave: options.way.leave}
 	inner.AddEventHandlerWithSuccessStatus(client.handle)
 	client.restart.Go(client.watchOwnership)
 	return client
@@ -130,6 +133,9 @@ func (c *Client) connect(ctx context.Context) error {
 	if errors.Is(err, store.ErrDeviceDeleted) {
 		return fault.Wrap(err, fault.Relink, "device_unknown", "The device was logged out; link the phone again")
 	}
+	if unreachable := explainWay(err); unreachable != nil {
+		return describe("connect", c.session, unreachable)
+	}
 	return fault.Wrap(describe("connect", c.session, err), fault.RetryLater, "connect_failed", "WhatsApp could not be reached; try again")
 }
 
@@ -147,6 +153,7 @@ func (c *Client) Close() {
 	c.endLife()
 	c.restart.Wait()
 	c.whatsmeow.Disconnect() // a restart may have connected between the two
+	c.leave()
 	c.closeKeys()
 }
 

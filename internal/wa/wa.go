@@ -33,6 +33,8 @@ import (
 type Endpoint struct {
 	// HTTPClient dials a simulator whatever the address; nil: the real WhatsApp.
 	HTTPClient *http.Client
+	// Address is where the simulator listens, for sessions that reach it through a proxy; empty: none can.
+	Address string
 	// RootKey is the public key that the simulator's certificates are signed with.
 	RootKey [32]byte
 }
@@ -78,11 +80,15 @@ func New(options Options) (*Gateway, error) {
 
 // Pair makes a new device and connects it. What follows is reported to request.Signals, beginning with the codes to show.
 func (g *Gateway) Pair(ctx context.Context, request session.PairRequest) (*Client, error) {
+	out, err := wayOut(g.endpoint, request.Proxy)
+	if err != nil {
+		return nil, err
+	}
 	owner, err := g.own(ctx, request.Session, request.Epoch)
 	if err != nil {
 		return nil, err
 	}
-	client := g.newClient(owner, owner.NewDevice(), clientOptions{session: request.Session, identity: request.Identity, signals: request.Signals})
+	client := g.newClient(owner, owner.NewDevice(), clientOptions{session: request.Session, identity: request.Identity, signals: request.Signals, way: out})
 	client.pairing = &request
 	client.whatsmeow.PrePairCallback = client.acceptPairing
 	if err := client.connect(ctx); err != nil {
@@ -93,6 +99,10 @@ func (g *Gateway) Pair(ctx context.Context, request session.PairRequest) (*Clien
 
 // Open connects a linked device. A device whose keys are not here is fault.Relink.
 func (g *Gateway) Open(ctx context.Context, request session.OpenRequest) (*Client, error) {
+	out, err := wayOut(g.endpoint, request.Proxy)
+	if err != nil {
+		return nil, err
+	}
 	owner, err := g.own(ctx, request.Session, request.Epoch)
 	if err != nil {
 		return nil, err
@@ -104,7 +114,8 @@ func (g *Gateway) Open(ctx context.Context, request session.OpenRequest) (*Clien
 	if err != nil {
 		return nil, errors.Join(err, owner.Close(ctx))
 	}
-	client := g.newClient(owner, device, clientOptions{session: request.Session, device: request.Device, identity: request.Identity, signals: request.Signals})
+	client := g.newClient(owner, device, clientOptions{session: request.Session, device: request.Device, identity: request.Identity, signals: request.Signals,
+		way: out})
 	if err := client.connect(ctx); err != nil {
 		return nil, err
 	}

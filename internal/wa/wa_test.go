@@ -37,6 +37,7 @@ type world struct {
 	gateway   *wa.Gateway
 	keys      *keys.Store
 	log       *syncBuffer
+	logger    *slog.Logger
 }
 
 // syncBuffer is a buffer that goroutines may write to at once.
@@ -93,7 +94,7 @@ func start(t *testing.T) *world {
 			t.Errorf("the simulator did not know: %v", err)
 		}
 	})
-	return &world{t: t, simulator: simulator, gateway: gateway, keys: keyStore, log: log}
+	return &world{t: t, simulator: simulator, gateway: gateway, keys: keyStore, log: log, logger: logger}
 }
 
 // ear collects the signals of one client.

@@ -21,6 +21,7 @@ const (
 	deliveryCursor    cursor = "d1:"
 	rejectionCursor   cursor = "r1:"
 	suppressionCursor cursor = "p1:"
+	egressCursor      cursor = "e1:"
 	keyCursor         cursor = "k1:"
 	keySessionCursor  cursor = "q1:"
 )

@@ -67,6 +67,9 @@ var indexes = []index{
 	{collection: "rejections", name: "rejections_by_row", keys: []string{"campaign", "row"}, unique: true,
 		reason: "a campaign's list; and a row is rejected once"},
 
+	{collection: "egresses", name: "egresses_by_session", keys: []string{"session"},
+		reason: "a session's proxy goes with it"},
+
 	{collection: "idempotency", name: "idempotency_by_expiry", keys: []string{"expires_at"}, expires: true,
 		reason: "answers are forgotten after a day"},
 

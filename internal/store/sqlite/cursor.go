@@ -21,6 +21,7 @@ const (
 	deliveryCursor    cursor = "d1:"
 	rejectionCursor   cursor = "r1:"
 	suppressionCursor cursor = "p1:"
+	egressCursor      cursor = "e1:"
 )
 
 // lastText sorts behind every id: a list in descending order starts before it.

@@ -34,6 +34,7 @@ func writeStatements() []string {
 		insertCampaign, updateCampaign, campaignExists, campaignNumber,
 		insertDelivery, claimLeftover, claimPending, recordOutcome, settlePending, insertRejection,
 		insertSuppression, deleteSuppression,
+		insertEgress, updateEgress, deleteEgress,
 		selectRequest, replaceRequest, finishRequest, requestExists, releaseRequest, purgeRequests,
 	}
 }

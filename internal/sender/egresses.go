@@ -1,0 +1,55 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// Egresses has the clock of each way out, which all workers share; internal/pace.Links is it.
+type Egresses interface {
+	// Connect takes the next turn to connect through an egress, a random part of longest after the one before, and gives its time.
+	Connect(ctx context.Context, egress string, longest time.Duration) (at time.Time, err error)
+	// Record notes a logout, so that its number and its egress cool down. The same one may be recorded again.
+	Record(ctx context.Context, logout session.Logout) error
+}
+
+// awaitTurn waits until it is this session's turn to connect through its egress.
+func (s *hosting) awaitTurn(ctx context.Context) error {
+	at, err := s.host.options.Egresses.Connect(ctx, s.egress, s.host.options.ConnectJitter)
+	if err != nil {
+		return fmt.Errorf("take a turn to connect: %w", err)
+	}
+	if wait := time.Until(at); wait > 0 && sleep(ctx, wait) != nil {
+		return errMoving()
+	}
+	return nil
+}
+
+// countReconnect counts a connection that WhatsApp's client opened by itself towards the pacing of its egress. It has happened: nothing waits for it.
+func (s *hosting) countReconnect(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	if _, err := s.host.options.Egresses.Connect(ctx, s.egress, 0); err != nil {
+		s.host.options.Log.Warn("reconnect could not be counted", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+	}
+}
+
+// recordLogout makes the number and the egress of a session cool down that was logged out or banned. It comes before the session's own record, so
+// that a crash between the two loses neither: the next owner meets the same end.
+func (s *hosting) recordLogout(ctx context.Context, ended session.Ended) {
+	if !ended.Reason.CoolsDown() || !s.lease.Held() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	err := s.host.options.Egresses.Record(ctx, session.Logout{Session: s.id, Egress: s.egress, Phone: s.linked.Device.Phone, Reason: ended.Reason,
+		LinkedAt: s.linked.LinkedAt, At: time.Now().UTC(), Until: ended.Until})
+	if err != nil {
+		s.host.options.Log.Error("logout could not be recorded: its number does not cool down", "session", string(s.id),
+			"class", fault.Of(err).Label(), "error", err)
+	}
+}
