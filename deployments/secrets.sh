@@ -24,9 +24,11 @@ hex() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
 password() { printf 'p%s' "$(hex 24)"; }
 
 case "$environment" in
-production) key="production-$(date -u +%Y%m%d):$(hex 32)" ;;
-*) key="simulation:$(hex 32)" ;;
+production) name="production-$(date -u +%Y%m%d)" ;;
+*) name=simulation ;;
 esac
+key="$name:$(hex 32)"
+egress_key="$name:$(hex 32)"
 
 umask 077
 # With noclobber the redirection fails when the file exists, also when it was made a moment ago.
@@ -45,6 +47,8 @@ WASIM_URL=$wasim
 
 # Seals the keys of the linked phones.
 KEYSTORE_KEY=$key
+# Seals the addresses of proxies.
+EGRESS_KEY=$egress_key
 
 NATS_API_PASSWORD=$(password)
 NATS_LINKER_PASSWORD=$(password)

@@ -159,6 +159,9 @@ func TestNothingStartsWithoutSecrets(t *testing.T) {
 				t.Errorf("%s is given %s", service, name)
 			}
 		}
+		if key := project.Services[service].Environment["EGRESS_KEY"]; key == nil || *key == "" {
+			t.Errorf("%s cannot read the proxies of sessions", service)
+		}
 		if user := project.Services[service].Environment["NATS_USER"]; user == nil || *user != service {
 			t.Errorf("%s is not the user %s of the queue", service, service)
 		}
