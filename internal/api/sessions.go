@@ -26,7 +26,7 @@ type SessionView struct {
 	Egress    string         `json:"egress" doc:"The network way out: direct, or the name of a proxy. Sessions with the same one share its limits."`
 	Link      *LinkView      `json:"link,omitempty" doc:"The last link of this session, without what is to be scanned."`
 	CreatedAt time.Time      `json:"created_at"`
-	LinkedAt  *time.Time     `json:"linked_at,omitempty" doc:"When its device was last paired."`
+	LinkedAt  *time.Time     `json:"linked_at,omitempty" doc:"When its last link was ready."`
 }
 
 func viewSession(s session.Session) SessionView {

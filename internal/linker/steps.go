@@ -81,9 +81,7 @@ func (a *attempt) connectionEnded(ctx context.Context, signal session.Ended) err
 
 // offer takes new codes and shows the first.
 func (a *attempt) offer(ctx context.Context, codes []string) error {
-	switch a.state {
-	case session.LinkConnecting, session.LinkQR:
-	default: // the phone accepted already, or is asked for something else
+	if a.state != session.LinkConnecting && a.state != session.LinkQR { // the phone accepted already, or is asked for something else
 		a.linker.metrics.qrIgnored.Inc()
 		a.log.Info("link qr ignored", "state", string(a.state))
 		return nil
@@ -111,6 +109,10 @@ func (a *attempt) showNext(ctx context.Context) error {
 }
 
 func (a *attempt) showCode(ctx context.Context, code string) error {
+	if a.state != session.LinkConnecting && a.state != session.LinkCode {
+		a.log.Info("link code ignored", "state", string(a.state))
+		return nil
+	}
 	return a.show(ctx, session.LinkEvent{Kind: session.EventCode, For: a.linker.options.Timing.Code}, session.Prompt{Code: code})
 }
 
@@ -142,7 +144,7 @@ func (a *attempt) timeUp(ctx context.Context) error {
 func (a *attempt) paired(ctx context.Context, device session.Device) error {
 	now := time.Now().UTC()
 	err := a.stepWith(ctx, session.LinkEvent{Kind: session.EventPaired, For: a.linker.options.Timing.Login}, func(s *session.Session) {
-		s.Device, s.LinkedAt = device, now
+		s.Device = device
 	})
 	if a.state == session.LinkPaired {
 		a.accepted, a.device, a.pairedAt = true, device, now
@@ -208,13 +210,7 @@ func (a *attempt) stepWith(ctx context.Context, event session.LinkEvent, also fu
 		}
 		listed = true
 		s.Link = link
-		if link.State == session.LinkReady || (link.State.Ended() && !a.hasPaired()) {
-			*s = s.AfterLink(now)
-		} else if link.State.Ended() {
-			*s = s.AfterLink(now)
-			s.Device = session.Device{} // a device that never logged in cannot be hosted
-		}
-		s.UpdatedAt = now
+		*s = s.AfterLink(now)
 		if also != nil {
 			also(s)
 		}

@@ -52,18 +52,19 @@ func CancelLink(s Session, at time.Time) (Session, error) {
 	return s.AfterLink(at), nil
 }
 
-// AfterLink gives the session with the state that follows from its link's end; a link in progress leaves it Linking.
+// AfterLink gives the session with the state that follows from its link's end; a link in progress leaves it Linking. A device that was paired and
+// never logged in is forgotten: nobody could host it.
 func (s Session) AfterLink(at time.Time) Session {
 	s.UpdatedAt = at
 	switch {
 	case s.State != Linking || s.Link.State.InProgress():
 		return s
 	case s.Link.State == LinkReady:
-		s.State, s.Reason = Offline, ReasonNone
+		s.State, s.Reason, s.LinkedAt = Offline, ReasonNone, at
 	case s.LinkedAt.IsZero():
-		s.State, s.Reason = New, s.Link.Reason
+		s.State, s.Reason, s.Device = New, s.Link.Reason, Device{}
 	default:
-		s.State, s.Reason = LoggedOut, s.Link.Reason
+		s.State, s.Reason, s.Device = LoggedOut, s.Link.Reason, Device{}
 	}
 	return s
 }

@@ -56,8 +56,12 @@ func TestCancelAndWhatTheSessionIsAfterwards(t *testing.T) {
 	if after, _ := CancelLink(linkedBefore, now); after.State != LoggedOut {
 		t.Errorf("a session that was linked once must be logged out again, not %s", after.State)
 	}
-	ready := Session{State: Linking, Link: Link{State: LinkReady}}
-	if after := ready.AfterLink(now); after.State != Offline {
-		t.Errorf("a ready link leaves the session %s", after.State)
+	paired := Session{State: Linking, Device: Device{JID: "a device"}, Link: Link{State: LinkPaired}}
+	if after, _ := CancelLink(paired, now); after.State != New || !after.Device.IsZero() {
+		t.Errorf("a device that never logged in must be forgotten: %s with %v", after.State, after.Device)
+	}
+	ready := Session{State: Linking, Device: paired.Device, Link: Link{State: LinkReady}}
+	if after := ready.AfterLink(now); after.State != Offline || after.Device != ready.Device || !after.LinkedAt.Equal(now) {
+		t.Errorf("a ready link leaves the session %s with %v, linked at %s", after.State, after.Device, after.LinkedAt)
 	}
 }

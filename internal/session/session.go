@@ -93,7 +93,7 @@ type Session struct {
 	Egress    string
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	// LinkedAt is when the device was last paired; zero: never.
+	// LinkedAt is when its last link was ready; zero: never.
 	LinkedAt time.Time
 	// Revision counts the writes; an update with an old one is refused (store.ErrConflict).
 	Revision int64
