@@ -29,13 +29,18 @@ func (s *hosting) awaitTurn(ctx context.Context) error {
 	return nil
 }
 
-// countReconnect counts a connection that WhatsApp's client opened by itself towards the pacing of its egress. It has happened: nothing waits for it.
-func (s *hosting) countReconnect(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
-	defer cancel()
-	if _, err := s.host.options.Egresses.Connect(ctx, s.egress, 0); err != nil {
-		s.host.options.Log.Warn("reconnect could not be counted", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+// again waits for the turn of a reconnect: a while that doubles with each failure, with a random half, and then the egress's own turn, like any
+// other connection. A clock that cannot be read holds nothing up.
+func (s *hosting) again(ctx context.Context, failures int) error {
+	if failures > 0 && sleep(ctx, backoff(failures)) != nil {
+		return ctx.Err()
 	}
+	err := s.awaitTurn(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.host.options.Log.Warn("reconnect could not take its turn", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		return sleep(ctx, backoff(1))
+	}
+	return ctx.Err()
 }
 
 // recordLogout makes the number and the egress of a session cool down that was logged out or banned. It comes before the session's own record, so

@@ -150,6 +150,46 @@ func TestSessionsConnectOneAtATimeWithJitter(t *testing.T) {
 	})
 }
 
+// TestReconnectsTakeTheTurnsOfTheirEgress: after an outage the sessions of an egress come back one after another, and what failed waits longer.
+func TestReconnectsTakeTheTurnsOfTheirEgress(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const sessions = 6
+		for i := range sessions {
+			w.linked(session.ID(fmt.Sprintf("ses_%02d", i)))
+		}
+		w.host(func(o *HostOptions) { o.MaxConnections, o.ConnectJitter = sessions, 3*time.Second })
+		w.until("all are connected", func() bool { return len(w.queue.all()) == sessions })
+		time.Sleep(time.Minute)
+		turns := make(chan time.Time, sessions)
+		for i := range sessions {
+			again := w.whatsapp.connection(session.ID(fmt.Sprintf("ses_%02d", i))).request.Again
+			go func() {
+				if err := again(w.t.Context(), 0); err != nil {
+					w.t.Error(err)
+				}
+				turns <- time.Now()
+			}()
+		}
+		last := time.Time{}
+		for range sessions {
+			turn := <-turns
+			if gap := turn.Sub(last); gap < time.Second || (!last.IsZero() && gap > 3*time.Second) {
+				t.Errorf("a reconnect came %s after the one before", gap)
+			}
+			last = turn
+		}
+		began := time.Now()
+		if err := w.whatsapp.connection("ses_00").request.Again(w.t.Context(), 5); err != nil || time.Since(began) < 16*time.Second {
+			t.Errorf("the sixth try waited %s: %v", time.Since(began), err)
+		}
+		ended, end := context.WithCancel(w.t.Context())
+		end()
+		if err := w.whatsapp.connection("ses_00").request.Again(ended, 5); err == nil {
+			t.Error("a closed connection gets a turn")
+		}
+	})
+}
+
 func TestEgressHasRoomForSoMany(t *testing.T) {
 	inWorld(t, func(w *world) {
 		host := w.host(nil)

@@ -183,7 +183,7 @@ func (s *hosting) open(ctx, held context.Context, current session.Session) error
 	inTime := context.AfterFunc(dial, s.beginClosing) // Open closes what it has begun, and a signal must not hold it up
 	connection, err := s.host.options.WhatsApp.Open(dial, session.OpenRequest{
 		Session: s.id, Epoch: s.lease.Epoch(), Device: current.Device, Identity: session.IdentityFor(current.UserID),
-		Signals: func(signal session.Signal) { s.signal(held, signal) },
+		Signals: func(signal session.Signal) { s.signal(held, signal) }, Again: s.again,
 	})
 	if err != nil {
 		return fmt.Errorf("open connection: %w", err)

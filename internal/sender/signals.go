@@ -46,11 +46,9 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 
 // connected opens the gate. WhatsApp's client reports it after every reconnect and sometimes twice: then nothing happens but a counter.
 func (s *hosting) connected(ctx context.Context) {
-	again := s.wasReady.Swap(true)
+	s.wasReady.Store(true)
 	s.gate.setOnline(true)
-	if s.stability.begin() && again {
-		s.countReconnect(ctx)
-	}
+	s.stability.begin()
 	stored, changed := s.report(ctx, toReady())
 	if !changed && stored.State == session.Ready {
 		s.host.metrics.readyDuplicates.Inc()

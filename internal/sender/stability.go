@@ -32,16 +32,15 @@ func newStability(gauge prometheus.Gauge) *stability {
 	return &stability{gauge: gauge, due: due}
 }
 
-// begin is called when the session connects; a report that repeats itself changes nothing. It gives false then.
-func (s *stability) begin() bool {
+// begin is called when the session connects; a report that repeats itself changes nothing.
+func (s *stability) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.since.IsZero() {
-		return false
+		return
 	}
 	s.since = time.Now()
 	s.due.Reset(StableAfter)
-	return true
 }
 
 // broken is called when the connection breaks or ends.

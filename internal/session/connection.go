@@ -1,5 +1,7 @@
 package session
 
+import "context"
+
 // PairRequest asks the WhatsApp door for a new device: it connects, reports QROffered (or PairingCode) and what follows, and saves the
 // device's keys when the phone has accepted it.
 type PairRequest struct {
@@ -31,6 +33,9 @@ type OpenRequest struct {
 	// Signals receives what the connection reports: in order, never two at once, none after Close returned. It must not call Close.
 	// A receipt or a message is acknowledged to WhatsApp only after Signals returned, so that what was not written down comes again.
 	Signals func(Signal)
+	// Again is asked before each reconnect, with how many did not last so far, and returns when it is the session's turn to connect; an error ends
+	// the tries. Nil: a random while that grows with the failures.
+	Again func(ctx context.Context, failures int) error
 }
 
 // ForgetRequest asks the WhatsApp door to delete the keys of a session's device.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -36,8 +35,15 @@ type Client struct {
 	endLife context.CancelFunc
 	restart sync.WaitGroup
 	checked *checkedRecipients
-	// leave closes the idle connections of the client's own way out.
-	leave func()
+	way     way
+
+	// breaches asks for a new connection; again gives the turn for it (reconnect.go). opened is when it was last dialled, in Unix nanoseconds;
+	// failures counts those in a row that did not last.
+	breaches chan breach
+	again    func(ctx context.Context, failures int) error
+	silence  time.Duration
+	opened   atomic.Int64
+	failures int
 
 	// pairing is the request of a client that pairs; nil for a linked device. paired is closed when its device was reported.
 	pairing *session.PairRequest
@@ -57,6 +63,7 @@ type clientOptions struct {
 	device   session.Device
 	identity session.Identity
 	signals  func(session.Signal)
+	again    func(ctx context.Context, failures int) error
 	way      way
 }
 
@@ -65,8 +72,7 @@ type clientOptions struct {
 //   - UseRetryMessageStore: a campaign overflows the 256 messages that are kept in memory within minutes, and a phone that asks for one of
 //     the others would show "waiting for this message" for ever.
 //   - AutoTrustIdentity: a contact who reinstalled WhatsApp has a new identity; a sender of reminders has no way to ask a person about it.
-//   - DisableLoginAutoReconnect: the restart after a pairing is ours, so that it can be reported and ended.
-//   - AutoReconnectHook: adds jitter, so that the sessions of a host do not all dial at once after an outage.
+//   - DisableLoginAutoReconnect and no EnableAutoReconnect: reconnects are ours (reconnect.go).
 func (g *Gateway) newClient(owner *keys.Owner, device *store.Device, options clientOptions) *Client {
 	life, endLife := context.WithCancel(context.Background())
 	log := g.log.With("session", string(options.session))
@@ -76,16 +82,18 @@ func (g *Gateway) newClient(owner *keys.Owner, device *store.Device, options cli
 	inner.UseRetryMessageStore = true
 	inner.AutoTrustIdentity = true
 	inner.DisableLoginAutoReconnect = true
+	inner.EnableAutoReconnect = false
 	inner.BackgroundEventCtx = life
-	inner.AutoReconnectHook = func(error) bool { return jitter(life, reconnectJitter) }
-	if http := options.way.http; http != nil {
-		inner.SetPreLoginHTTPClient(http)
-		inner.SetWebsocketHTTPClient(http)
-		inner.SetMediaHTTPClient(http)
-	}
+	inner.SetPreLoginHTTPClient(options.way.socket)
+	inner.SetWebsocketHTTPClient(options.way.socket)
+	inner.SetMediaHTTPClient(options.way.http)
 	present(inner, options.identity)
 	client := &Client{session: options.session, keys: owner, device: options.device, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
-		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals, leave: options.way.leave}
+		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals, way: options.way,
+		breaches: make(chan breach, 1), again: options.again, silence: g.silence}
+	if client.again == nil {
+		client.again = pause
+	}
 	inner.AddEventHandlerWithSuccessStatus(client.handle)
 	client.restart.Go(client.watchOwnership)
 	return client
@@ -103,30 +111,15 @@ func (c *Client) watchOwnership() {
 	}
 }
 
-// reconnectJitter is the longest random wait that is added before each reconnect.
-const reconnectJitter = 3 * time.Second
-
-// jitter waits a random part of longest; false when the context ended meanwhile.
-func jitter(ctx context.Context, longest time.Duration) bool {
-	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // spreads load, guards no secret
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
-// connect dials. whatsmeow ties the connection to the context that it is given, so it gets the client's life; the caller's context only
-// ends the dialling.
+// connect dials for the first time, and keeps the connection from then on. The caller's context only ends the dialling.
 func (c *Client) connect(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, c.endLife)
-	err := c.whatsmeow.ConnectContext(c.life)
+	err := c.dial()
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
+		c.restart.Go(c.keepConnected)
 		return nil
 	}
 	c.Close()
@@ -153,7 +146,7 @@ func (c *Client) Close() {
 	c.endLife()
 	c.restart.Wait()
 	c.whatsmeow.Disconnect() // a restart may have connected between the two
-	c.leave()
+	c.way.leave()
 	c.closeKeys()
 }
 
@@ -208,7 +201,7 @@ func (c *Client) handle(event any) (handled bool) {
 	}()
 	switch event := event.(type) {
 	case *events.ManualLoginReconnect:
-		c.restartConnection()
+		c.restartAfterPairing()
 		return true
 	case *events.PairSuccess:
 		return c.deliverPaired(event.ID, event.LID)
@@ -231,7 +224,11 @@ func (c *Client) handle(event any) (handled bool) {
 	if ended, final := signal.(session.Ended); final && c.alreadyEnded(ended) {
 		return true
 	}
-	return c.deliver(signal)
+	handled = c.deliver(signal)
+	if _, lost := signal.(session.Disconnected); lost {
+		c.broken(breachLost)
+	}
+	return handled
 }
 
 // alreadyEnded keeps the first of several reports of one end.
@@ -241,6 +238,12 @@ func (c *Client) alreadyEnded(session.Ended) bool {
 	already := c.ended
 	c.ended = true
 	return already
+}
+
+func (c *Client) hasEnded() bool {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	return c.ended
 }
 
 // deliverPaired reports a pairing, and lets the restart that follows it go on.
@@ -259,12 +262,9 @@ func (c *Client) acceptPairing(jid types.JID, _, _ string) bool {
 	return err == nil
 }
 
-// restartAttempts bounds how often the connection is opened again after WhatsApp asked for a restart.
-const restartAttempts = 3
-
-// restartConnection opens the connection again, as error 515 asks for. It must not be done by the goroutine that delivers the event. After a
-// pairing it waits for the event of the pairing, which whatsmeow raises on a goroutine of its own: the order is what callers rely on.
-func (c *Client) restartConnection() {
+// restartAfterPairing opens the connection again, as error 515 asks for. After a pairing it waits for the event of the pairing, which whatsmeow raises
+// on a goroutine of its own: the order is what callers rely on.
+func (c *Client) restartAfterPairing() {
 	c.restart.Go(func() {
 		if c.pairing != nil {
 			select {
@@ -273,24 +273,7 @@ func (c *Client) restartConnection() {
 				return
 			}
 		}
-		if !c.deliver(session.Restarting{}) {
-			return
-		}
-		for attempt := range restartAttempts {
-			if attempt > 0 && !jitter(c.life, reconnectJitter) {
-				return
-			}
-			c.whatsmeow.Disconnect()
-			if c.life.Err() != nil {
-				return
-			}
-			err := c.whatsmeow.ConnectContext(c.life)
-			if err == nil || errors.Is(err, whatsmeow.ErrAlreadyConnected) {
-				return
-			}
-			c.log.Warn("reconnect after a restart failed", "error", err)
-		}
-		c.deliver(session.Ended{Reason: session.ReasonConnectionLost})
+		c.broken(breachRestart)
 	})
 }
 

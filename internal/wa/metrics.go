@@ -10,8 +10,9 @@ import (
 )
 
 type metrics struct {
-	sends    *prometheus.HistogramVec
-	receipts *prometheus.CounterVec
+	sends      *prometheus.HistogramVec
+	receipts   *prometheus.CounterVec
+	reconnects *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -26,11 +27,15 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "wa_receipts_total",
 			Help: "Receipts from contacts' devices, by kind; \"retry\" asks for a message again.",
 		}, []string{"kind"}),
+		reconnects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wa_reconnects_total",
+			Help: "Connections that had to be opened again, by cause: lost, restart (WhatsApp asked for it), silent (open, but nothing came), no_login, forsaken.",
+		}, []string{"cause"}),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	if err := errors.Join(registerer.Register(m.sends), registerer.Register(m.receipts)); err != nil {
+	if err := errors.Join(registerer.Register(m.sends), registerer.Register(m.receipts), registerer.Register(m.reconnects)); err != nil {
 		return nil, fmt.Errorf("register WhatsApp metrics: %w", err)
 	}
 	return m, nil

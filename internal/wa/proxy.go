@@ -18,19 +18,37 @@ import (
 	"github.com/dannsalud/broadcaster/internal/session"
 )
 
-// way is how the HTTP requests of one client leave: its websocket, its media, and what it asks before it is logged in.
+// way is how the connections of one client leave.
 type way struct {
-	// http is nil for whatsmeow's own, straight to the real WhatsApp.
-	http *http.Client
+	// socket is for its websocket, whose pulse is felt; http is for the rest.
+	socket, http *http.Client
+	pulse        *pulse
 	// leave closes what is idle when the client ends.
 	leave func()
 }
+
+// newWay gives the way through a transport, which is the client's own, or shared by all that go straight.
+func newWay(transport *http.Transport, own bool) way {
+	pulse := newPulse()
+	socket := pulse.feelTransport(transport)
+	leave := socket.CloseIdleConnections
+	if own {
+		leave = func() {
+			socket.CloseIdleConnections()
+			transport.CloseIdleConnections()
+		}
+	}
+	return way{socket: &http.Client{Transport: socket}, http: &http.Client{Transport: transport}, pulse: pulse, leave: leave}
+}
+
+// straight is the transport to the real WhatsApp from the host's own address. All sessions share it for media.
+var straight = http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own
 
 // wayOut gives the way of a session. One with a proxy has that and no other: all of its connections are tunnels through the proxy, whatever
 // the environment says, and a tunnel that cannot be made is an error.
 func wayOut(endpoint Endpoint, proxy session.Proxy) (way, error) {
 	if proxy.IsZero() {
-		return way{http: endpoint.HTTPClient, leave: func() {}}, nil
+		return straightWay(endpoint), nil
 	}
 	simulated := endpoint.HTTPClient != nil
 	if simulated && endpoint.Address == "" {
@@ -43,7 +61,18 @@ func wayOut(endpoint Endpoint, proxy session.Proxy) (way, error) {
 	if simulated { // it speaks in the open, whatever the address says
 		transport.DialTLSContext = through.DialContext
 	}
-	return way{http: &http.Client{Transport: transport}, leave: transport.CloseIdleConnections}, nil
+	return newWay(transport, true), nil
+}
+
+// straightWay gives the way of a session without a proxy.
+func straightWay(endpoint Endpoint) way {
+	if endpoint.HTTPClient == nil {
+		return newWay(straight, false)
+	}
+	if transport, plain := endpoint.HTTPClient.Transport.(*http.Transport); plain {
+		return newWay(transport, false)
+	}
+	return way{socket: endpoint.HTTPClient, http: endpoint.HTTPClient, leave: func() {}} // its pulse cannot be felt
 }
 
 // The limits of a connection through a proxy.
@@ -193,11 +222,6 @@ func Check(ctx context.Context, endpoint Endpoint, proxy session.Proxy) (session
 		return session.EgressCheck{}, err
 	}
 	defer out.leave()
-	if out.http == nil {
-		transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: handshakeTimeout}
-		defer transport.CloseIdleConnections()
-		out.http = &http.Client{Transport: transport}
-	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, checkedAddress, nil)
 	if err != nil {
 		return session.EgressCheck{}, fmt.Errorf("make the request: %w", err)

@@ -43,7 +43,9 @@ type Endpoint struct {
 type Options struct {
 	Keys     *keys.Store
 	Endpoint Endpoint
-	Log      *slog.Logger
+	// Silence is how long a connection may bring nothing before it is opened again; zero: DefaultSilence.
+	Silence time.Duration
+	Log     *slog.Logger
 	// Registerer takes the metrics; nil: they are not exposed.
 	Registerer prometheus.Registerer
 }
@@ -52,6 +54,7 @@ type Options struct {
 type Gateway struct {
 	keys     *keys.Store
 	endpoint Endpoint
+	silence  time.Duration
 	log      *slog.Logger
 	metrics  *metrics
 }
@@ -75,7 +78,7 @@ func New(options Options) (*Gateway, error) {
 			return nil, err
 		}
 	}
-	return &Gateway{keys: options.Keys, endpoint: options.Endpoint, log: options.Log, metrics: metrics}, nil
+	return &Gateway{keys: options.Keys, endpoint: options.Endpoint, silence: cmp.Or(options.Silence, DefaultSilence), log: options.Log, metrics: metrics}, nil
 }
 
 // Pair makes a new device and connects it. What follows is reported to request.Signals, beginning with the codes to show.
@@ -115,7 +118,7 @@ func (g *Gateway) Open(ctx context.Context, request session.OpenRequest) (*Clien
 		return nil, errors.Join(err, owner.Close(ctx))
 	}
 	client := g.newClient(owner, device, clientOptions{session: request.Session, device: request.Device, identity: request.Identity, signals: request.Signals,
-		way: out})
+		again: request.Again, way: out})
 	if err := client.connect(ctx); err != nil {
 		return nil, err
 	}
