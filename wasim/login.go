@@ -22,6 +22,10 @@ func (c *connection) welcome() error {
 	if err := proto.Unmarshal(c.peer.Payload, &payload); err != nil {
 		return fmt.Errorf("read client payload: %w", err)
 	}
+	if c.server.isOutdated(&payload) {
+		c.fail(script.Refuse(outdatedReason))
+		return nil
+	}
 	if registration := payload.GetDevicePairingData(); registration != nil {
 		return c.offerPairing(registration)
 	}

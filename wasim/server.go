@@ -42,6 +42,10 @@ type Server struct {
 	nextID     atomic.Uint64
 	queries    map[string]kind
 	stanzas    map[string]kind
+	// revision is the oldest that is served, told the one that the first page names; versionsAsked counts who looked.
+	revision      atomic.Uint32
+	told          atomic.Uint32
+	versionsAsked atomic.Int64
 
 	chance sync.Mutex
 	random *mathrand.Rand // guarded by chance
@@ -180,6 +184,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveWebsocket(w, r)
 	case strings.HasPrefix(r.URL.Path, "/mms/"), strings.HasPrefix(r.URL.Path, mediaPath):
 		s.serveMedia(w, r)
+	case r.URL.Path == "/":
+		s.servePage(w, r)
 	default:
 		http.NotFound(w, r)
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -102,6 +103,47 @@ func paceError(err error) error {
 		return fmt.Errorf("%w: %w", pace.ErrChanged, err)
 	}
 	return err
+}
+
+// versions keeps the version of WhatsApp Web in a bucket.
+type versions struct{ bucket *bus.Bucket }
+
+// versionKey is the key of the version in the bucket of pacing, which holds what all connections share.
+const versionKey = "whatsapp.version"
+
+// ReadVersion implements wa.VersionStore.
+func (v versions) ReadVersion(ctx context.Context) (version wa.Version, place uint64, err error) {
+	value, place, err := v.bucket.Get(ctx, versionKey)
+	if errors.Is(err, bus.ErrMissing) {
+		return wa.Version{}, 0, nil
+	}
+	if err != nil {
+		return wa.Version{}, 0, fmt.Errorf("read the version of WhatsApp Web: %w", err)
+	}
+	if err := json.Unmarshal(value, &version); err != nil {
+		return wa.Version{}, 0, fmt.Errorf("read the version of WhatsApp Web: %w", err)
+	}
+	return version, place, nil
+}
+
+// WriteVersion implements wa.VersionStore.
+func (v versions) WriteVersion(ctx context.Context, version wa.Version, place uint64) error {
+	value, err := json.Marshal(version)
+	if err != nil {
+		return fmt.Errorf("encode the version of WhatsApp Web: %w", err)
+	}
+	if place == 0 {
+		_, err = v.bucket.Create(ctx, versionKey, value)
+	} else {
+		_, err = v.bucket.Update(ctx, versionKey, value, place)
+	}
+	if errors.Is(err, bus.ErrExists) || errors.Is(err, bus.ErrRevision) {
+		return fmt.Errorf("%w: %w", wa.ErrVersionChanged, err)
+	}
+	if err != nil {
+		return fmt.Errorf("write the version of WhatsApp Web: %w", err)
+	}
+	return nil
 }
 
 type linkerLeases struct{ keeper *lease.Keeper }

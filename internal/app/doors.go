@@ -36,6 +36,7 @@ type doors struct {
 	queue   *bus.Bus
 	prompts *bus.Prompts
 	leases  *bus.Bucket
+	pacing  *bus.Bucket
 	// links is the clock of each egress.
 	links   *pace.Links
 	gateway *wa.Gateway
@@ -142,11 +143,10 @@ func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error 
 	if d.prompts, err = d.queue.Prompts(ctx); err != nil {
 		return err
 	}
-	pacing, err := d.queue.Bucket(ctx, bus.BucketPacing)
-	if err != nil {
+	if d.pacing, err = d.queue.Bucket(ctx, bus.BucketPacing); err != nil {
 		return err
 	}
-	d.links, err = pace.NewLinks(pace.LinksOptions{Bucket: paceBucket{pacing}, Rules: a.logoutRules(), Log: a.options.Log, Registerer: a.registry})
+	d.links, err = pace.NewLinks(pace.LinksOptions{Bucket: paceBucket{d.pacing}, Rules: a.logoutRules(), Log: a.options.Log, Registerer: a.registry})
 	return err
 }
 
@@ -167,6 +167,6 @@ func (a *App) openWhatsApp(ctx context.Context, d *doors, closing *cleanups) err
 	if err != nil {
 		return err
 	}
-	d.gateway, err = wa.New(wa.Options{Keys: devices, Endpoint: a.options.WhatsApp, Log: a.options.Log, Registerer: a.registry})
+	d.gateway, err = wa.New(wa.Options{Keys: devices, Endpoint: a.options.WhatsApp, Versions: versions{d.pacing}, Log: a.options.Log, Registerer: a.registry})
 	return err
 }

@@ -100,10 +100,11 @@ func (a *attempt) nudge() {
 	}
 }
 
-// errAgain: the first code failed, and the person is still there.
-var errAgain = errors.New("a second code is worth a try")
+// errAgain: the first connection failed for a cause that a second one may not have, and the person is still there.
+var errAgain = errors.New("a second connection is worth a try")
 
-// pairTwice pairs; a first code that fails is followed by a second one by itself, which on some phones is the one that works (peers.md W4).
+// pairTwice pairs; a first code that fails is followed by a second one by itself, which on some phones is the one that works (peers.md W4). So is a
+// connection that WhatsApp refused to an outdated client which is up to date by now.
 func (a *attempt) pairTwice(ctx context.Context, lease Lease) error {
 	if err := a.step(ctx, session.LinkEvent{Kind: session.EventStart, For: a.linker.options.Timing.Connect}); err != nil {
 		return err
@@ -117,7 +118,11 @@ func (a *attempt) pairTwice(ctx context.Context, lease Lease) error {
 	if err := a.awaitConnection(ctx); err != nil {
 		return err
 	}
-	if err := a.step(ctx, session.LinkEvent{Kind: session.EventConnect, Reason: session.ReasonSecondTry, For: a.linker.options.Timing.Connect}); err != nil {
+	reason := session.ReasonNone
+	if a.job.Method == session.MethodCode {
+		reason = session.ReasonSecondTry
+	}
+	if err := a.step(ctx, session.LinkEvent{Kind: session.EventConnect, Reason: reason, For: a.linker.options.Timing.Connect}); err != nil {
 		return err
 	}
 	return a.pair(ctx, lease)

@@ -218,7 +218,9 @@ func newStage(t *testing.T) *stage {
 }
 
 // handle runs the job beside the test.
-func (s *stage) handle(ctx context.Context) chan error {
+func (s *stage) handle(ctx context.Context) chan error { return s.handleJob(ctx, job) }
+
+func (s *stage) handleJob(ctx context.Context, job events.LinkSession) chan error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.linker.Handle(ctx, job) }()
 	return ended
@@ -414,7 +416,9 @@ func TestCancelWorksInEveryState(t *testing.T) {
 		"connecting": nil,
 		"qr":         {offered},
 		"passkey":    {offered, session.PasskeyAsked{}},
+		"confirm":    {offered, session.PasskeyAsked{}, session.PasskeyConfirm{Code: "AB12"}},
 		"paired":     {offered, session.Paired{Device: device}},
+		"settling":   {offered, session.Paired{Device: device}, session.Connected{}},
 		"restarting": {offered, session.Paired{Device: device}, session.Restarting{}},
 	}
 	for name, signals := range rows {

@@ -76,6 +76,9 @@ func (a *attempt) connectionEnded(ctx context.Context, signal session.Ended) err
 			a.log.Error("logout could not be recorded: its number does not cool down", "class", fault.Of(err).Label(), "error", err)
 		}
 	}
+	if signal.Renewed && a.tries == 1 && a.state == session.LinkConnecting {
+		return errAgain
+	}
 	return a.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: signal.Reason})
 }
 

@@ -377,7 +377,7 @@ const (
 // restAfter gives how long a session is left alone after a failure.
 func restAfter(err error, failures int) time.Duration {
 	var ended *endedError
-	if errors.As(err, &ended) && ended.reason == session.ReasonOutdated {
+	if errors.As(err, &ended) && ended.reason == session.ReasonOutdated && !ended.renewed {
 		return outdatedRest
 	}
 	return backoff(failures)

@@ -600,6 +600,27 @@ func TestOutdatedSessionIsTriedByANewerWorker(t *testing.T) {
 	})
 }
 
+// TestRenewedSessionComesBackSoon: an outdated one rests for an hour, unless there is a newer version by now.
+func TestRenewedSessionComesBackSoon(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		for renewed, within := range map[bool]time.Duration{true: 10 * time.Second, false: outdatedRest + DefaultSweepEvery} {
+			before := w.whatsapp.opened("ses_a")
+			w.whatsapp.connection("ses_a").report(session.Ended{Reason: session.ReasonOutdated, Renewed: renewed})
+			same(t, "state", w.session("ses_a").State, session.Outdated)
+			time.Sleep(within / 2)
+			if !renewed {
+				same(t, "connections meanwhile", w.whatsapp.opened("ses_a"), before)
+			}
+			time.Sleep(within / 2)
+			synctest.Wait()
+			same(t, "connections", w.whatsapp.opened("ses_a"), before+1)
+			same(t, "state", w.session("ses_a").State, session.Ready)
+		}
+	})
+}
+
 func TestRemovingASessionUnlinksIt(t *testing.T) {
 	for name, silent := range map[string]bool{"connected": false, "not connected yet": true} {
 		t.Run(name, func(t *testing.T) {

@@ -40,8 +40,11 @@ type hosting struct {
 	connection Connection
 }
 
-// endedError says that the connection ended for good, and why.
-type endedError struct{ reason session.Reason }
+// endedError says that the connection ended for good, and why; renewed: what caused it is put right.
+type endedError struct {
+	reason  session.Reason
+	renewed bool
+}
 
 // Error names the reason.
 func (e *endedError) Error() string { return "the connection ended: " + string(e.reason) }

@@ -63,7 +63,7 @@ func (s *hosting) end(ctx context.Context, signal session.Ended) {
 	s.recordLogout(ctx, signal)
 	s.report(ctx, toEnded(signal))
 	select {
-	case s.ended <- endedError{reason: signal.Reason}:
+	case s.ended <- endedError{reason: signal.Reason, renewed: signal.Renewed}:
 	default: // one end is enough
 	}
 }

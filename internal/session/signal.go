@@ -42,6 +42,8 @@ type Ended struct {
 	Until  time.Time
 	// Detail is WhatsApp's own code or text, for the log.
 	Detail string
+	// Renewed: the cause is put right by now (an outdated client has a newer version), so that another connection is worth a try at once.
+	Renewed bool
 }
 
 // StreamFailed: WhatsApp reported a stream error that whatsmeow does not explain.

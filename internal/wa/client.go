@@ -36,6 +36,9 @@ type Client struct {
 	restart sync.WaitGroup
 	checked *checkedRecipients
 	way     way
+	// version is what the device says it is; versions knows a newer one when it is refused.
+	version  store.WAVersionContainer
+	versions *versions
 
 	// breaches asks for a new connection; again gives the turn for it (reconnect.go). opened is when it was last dialled, in Unix nanoseconds;
 	// failures counts those in a row that did not last.
@@ -64,6 +67,7 @@ type clientOptions struct {
 	identity session.Identity
 	signals  func(session.Signal)
 	again    func(ctx context.Context, failures int) error
+	version  store.WAVersionContainer
 	way      way
 }
 
@@ -87,9 +91,9 @@ func (g *Gateway) newClient(owner *keys.Owner, device *store.Device, options cli
 	inner.SetPreLoginHTTPClient(options.way.socket)
 	inner.SetWebsocketHTTPClient(options.way.socket)
 	inner.SetMediaHTTPClient(options.way.http)
-	present(inner, options.identity)
+	present(inner, options.identity, options.version)
 	client := &Client{session: options.session, keys: owner, device: options.device, whatsmeow: inner, log: log, metrics: g.metrics, life: life, endLife: endLife,
-		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals, way: options.way,
+		checked: newCheckedRecipients(), paired: make(chan struct{}), signals: options.signals, way: options.way, version: options.version, versions: g.versions,
 		breaches: make(chan breach, 1), again: options.again, silence: g.silence}
 	if client.again == nil {
 		client.again = pause
@@ -105,9 +109,7 @@ func (c *Client) watchOwnership() {
 	case <-c.life.Done():
 	case <-c.keys.Lost():
 		c.whatsmeow.Disconnect()
-		if ended := (session.Ended{Reason: session.ReasonReplaced, Detail: "fenced"}); !c.alreadyEnded(ended) {
-			c.deliver(ended)
-		}
+		c.deliverEnd(session.Ended{Reason: session.ReasonReplaced, Detail: "fenced"})
 	}
 }
 
@@ -214,6 +216,8 @@ func (c *Client) handle(event any) (handled bool) {
 	case *events.LoggedOut:
 		reason := loggedOut(event).Reason
 		c.loggedOut.Store(&reason)
+	case *events.ClientOutdated:
+		return c.deliverOutdated()
 	case *events.Receipt:
 		c.countReceipt(event)
 	}
@@ -221,8 +225,8 @@ func (c *Client) handle(event any) (handled bool) {
 	if signal == nil {
 		return true
 	}
-	if ended, final := signal.(session.Ended); final && c.alreadyEnded(ended) {
-		return true
+	if ended, final := signal.(session.Ended); final {
+		return c.deliverEnd(ended)
 	}
 	handled = c.deliver(signal)
 	if _, lost := signal.(session.Disconnected); lost {
@@ -231,13 +235,24 @@ func (c *Client) handle(event any) (handled bool) {
 	return handled
 }
 
-// alreadyEnded keeps the first of several reports of one end.
-func (c *Client) alreadyEnded(session.Ended) bool {
+// end marks the connection as ended; it gives false when it was.
+func (c *Client) end() (first bool) {
 	c.delivery.Lock()
 	defer c.delivery.Unlock()
-	already := c.ended
+	first = !c.ended
 	c.ended = true
-	return already
+	return first
+}
+
+// deliverEnd hands on the end of the connection: the first of several reports.
+func (c *Client) deliverEnd(ended session.Ended) bool {
+	return !c.end() || c.deliver(ended)
+}
+
+// deliverOutdated looks for a newer version before it hands on that this one was refused.
+func (c *Client) deliverOutdated() bool {
+	return !c.end() || c.deliver(session.Ended{Reason: session.ReasonOutdated, Detail: "405",
+		Renewed: c.versions.renew(c.life, c.version, c.way.http)})
 }
 
 func (c *Client) hasEnded() bool {

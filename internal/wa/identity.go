@@ -21,9 +21,9 @@ var platforms = map[string]struct {
 	"safari":  {waCompanionReg.DeviceProps_SAFARI, whatsmeow.PairClientSafari},
 }
 
-// present gives a client its own name and platform. whatsmeow keeps both in process-wide variables; writing those for each client
-// would be a race, so the payload of a registration is made here from a copy. A login carries no device properties.
-func present(client *whatsmeow.Client, identity session.Identity) {
+// present gives a client its own name, platform and version. whatsmeow keeps them in process-wide variables; writing those for each client
+// would be a race, so the payload is made here from a copy. A login carries no device properties.
+func present(client *whatsmeow.Client, identity session.Identity, version store.WAVersionContainer) {
 	platform, known := platforms[identity.Platform]
 	if !known {
 		platform = platforms["chrome"]
@@ -32,16 +32,19 @@ func present(client *whatsmeow.Client, identity session.Identity) {
 	properties := proto.CloneOf(store.DeviceProps)
 	properties.Os = proto.String(identity.Name)
 	properties.PlatformType = platform.properties.Enum()
-	client.GetClientPayload = func() *waWa6.ClientPayload { return payloadWith(client.Store, properties) }
+	client.GetClientPayload = func() *waWa6.ClientPayload { return payloadWith(client.Store, properties, version) }
 }
 
-// payloadWith is the payload that the device would send, with these properties in a registration.
-func payloadWith(device *store.Device, properties *waCompanionReg.DeviceProps) *waWa6.ClientPayload {
+// payloadWith is the payload that the device would send, as this version, and with these properties in a registration.
+func payloadWith(device *store.Device, properties *waCompanionReg.DeviceProps, version store.WAVersionContainer) *waWa6.ClientPayload {
 	payload := device.GetClientPayload()
+	payload.GetUserAgent().AppVersion = version.ProtoAppVersion()
 	registration := payload.GetDevicePairingData()
 	if registration == nil {
 		return payload
 	}
+	hash := version.Hash()
+	registration.BuildHash = hash[:]
 	encoded, err := proto.Marshal(properties)
 	if err != nil {
 		return payload // the properties of the process are better than none

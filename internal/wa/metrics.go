@@ -13,6 +13,7 @@ type metrics struct {
 	sends      *prometheus.HistogramVec
 	receipts   *prometheus.CounterVec
 	reconnects *prometheus.CounterVec
+	outdated   *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -31,11 +32,15 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "wa_reconnects_total",
 			Help: "Connections that had to be opened again, by cause: lost, restart (WhatsApp asked for it), silent (open, but nothing came), no_login, forsaken.",
 		}, []string{"cause"}),
+		outdated: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wa_client_outdated_total",
+			Help: "Connections that WhatsApp refused because the client is outdated (405), by what was done: renewed (a newer version was at hand or fetched), current (there is no newer one), resting (it was looked for a short while ago), failed (it could not be fetched).",
+		}, []string{"result"}),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	if err := errors.Join(registerer.Register(m.sends), registerer.Register(m.receipts), registerer.Register(m.reconnects)); err != nil {
+	if err := errors.Join(registerer.Register(m.sends), registerer.Register(m.receipts), registerer.Register(m.reconnects), registerer.Register(m.outdated)); err != nil {
 		return nil, fmt.Errorf("register WhatsApp metrics: %w", err)
 	}
 	return m, nil

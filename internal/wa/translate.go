@@ -52,8 +52,6 @@ func ending(event any) session.Signal {
 		return loggedOut(event)
 	case *events.StreamReplaced:
 		return session.Ended{Reason: session.ReasonReplaced}
-	case *events.ClientOutdated:
-		return session.Ended{Reason: session.ReasonOutdated, Detail: "405"}
 	case *events.TemporaryBan:
 		ended := session.Ended{Reason: session.ReasonTemporaryBan, Detail: strconv.Itoa(int(event.Code))}
 		if event.Expire > 0 {

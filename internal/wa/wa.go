@@ -45,7 +45,9 @@ type Options struct {
 	Endpoint Endpoint
 	// Silence is how long a connection may bring nothing before it is opened again; zero: DefaultSilence.
 	Silence time.Duration
-	Log     *slog.Logger
+	// Versions keeps the version of WhatsApp Web that devices say they are; nil: in this process's memory.
+	Versions VersionStore
+	Log      *slog.Logger
 	// Registerer takes the metrics; nil: they are not exposed.
 	Registerer prometheus.Registerer
 }
@@ -55,6 +57,7 @@ type Gateway struct {
 	keys     *keys.Store
 	endpoint Endpoint
 	silence  time.Duration
+	versions *versions
 	log      *slog.Logger
 	metrics  *metrics
 }
@@ -78,7 +81,11 @@ func New(options Options) (*Gateway, error) {
 			return nil, err
 		}
 	}
-	return &Gateway{keys: options.Keys, endpoint: options.Endpoint, silence: cmp.Or(options.Silence, DefaultSilence), log: options.Log, metrics: metrics}, nil
+	if options.Versions == nil {
+		options.Versions = &versionInMemory{}
+	}
+	return &Gateway{keys: options.Keys, endpoint: options.Endpoint, silence: cmp.Or(options.Silence, DefaultSilence),
+		versions: &versions{store: options.Versions, log: options.Log, metrics: metrics}, log: options.Log, metrics: metrics}, nil
 }
 
 // Pair makes a new device and connects it. What follows is reported to request.Signals, beginning with the codes to show.
@@ -91,7 +98,8 @@ func (g *Gateway) Pair(ctx context.Context, request session.PairRequest) (*Clien
 	if err != nil {
 		return nil, err
 	}
-	client := g.newClient(owner, owner.NewDevice(), clientOptions{session: request.Session, identity: request.Identity, signals: request.Signals, way: out})
+	client := g.newClient(owner, owner.NewDevice(), clientOptions{session: request.Session, identity: request.Identity, signals: request.Signals,
+		version: g.versions.current(ctx), way: out})
 	client.pairing = &request
 	client.whatsmeow.PrePairCallback = client.acceptPairing
 	if err := client.connect(ctx); err != nil {
@@ -118,7 +126,7 @@ func (g *Gateway) Open(ctx context.Context, request session.OpenRequest) (*Clien
 		return nil, errors.Join(err, owner.Close(ctx))
 	}
 	client := g.newClient(owner, device, clientOptions{session: request.Session, device: request.Device, identity: request.Identity, signals: request.Signals,
-		again: request.Again, way: out})
+		again: request.Again, version: g.versions.current(ctx), way: out})
 	if err := client.connect(ctx); err != nil {
 		return nil, err
 	}
