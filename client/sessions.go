@@ -18,6 +18,16 @@ type Session struct {
 	Phone    string    `json:"phone"`
 	Link     *Link     `json:"link"`
 	LinkedAt time.Time `json:"linked_at"`
+	// PhoneSeenAt is when the phone itself last gave a sign of life; Warning says what somebody should do something about.
+	PhoneSeenAt time.Time `json:"phone_seen_at"`
+	Warning     *Note     `json:"warning"`
+}
+
+// Note is something that people should know, in both languages.
+type Note struct {
+	Code string `json:"code"`
+	En   string `json:"en"`
+	Es   string `json:"es"`
 }
 
 // Link is the work of pairing a session with a phone.

@@ -280,7 +280,7 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 			"wa.send.s1", "failed.commands.link.s1", "events.message.c1.receipt", "events.session.s1.inbound", "_INBOX_sender.x",
 		},
 		"linker": {
-			"commands.campaign.c1", "events.campaign.c1.state", "events.session.s1.stable", "events.message.c1.receipt", "events.session.s1.inbound",
+			"commands.campaign.c1", "events.campaign.c1.state", "events.session.s1.stable", "events.session.s1.phone", "events.message.c1.receipt", "events.session.s1.inbound",
 			"wa.send.s1", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$JS.API.STREAM.MSG.DELETE.FAILED",
 			"$JS.API.DIRECT.GET.KV_qr.$KV.qr.s1", "_INBOX_sender.x", "_INBOX_api.x",
 		},

@@ -170,6 +170,9 @@ func (a *account) decrypt(
 	return device.Decrypt(ctx, from, stanza.Text(&enc, "type"), stanza.Bytes(enc))
 }
 
+// peerAnswerTime is how long a phone takes to answer its own linked device.
+const peerAnswerTime = time.Millisecond
+
 // keep writes down a message that was read; it returns whether it was the person's first copy.
 func (a *account) keep(mail *envelope, device uint16, body []byte) bool {
 	books, keep := &a.server.books, !a.server.options.DropPlaintext
@@ -180,6 +183,8 @@ func (a *account) keep(mail *envelope, device uint16, body []byte) bool {
 		}
 		if stanza.Text(mail.node, "category") != "peer" {
 			books.ownCopies.Add(1)
+		} else if phone := a.phone; phone != nil {
+			a.server.later(peerAnswerTime, func() { phone.answerPeer(context.Background(), mail.sender, body) })
 		}
 		return false
 	}

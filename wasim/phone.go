@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -22,6 +23,9 @@ type Phone struct {
 	platform string
 	business string
 	name     string // guarded by account.mu
+
+	// away: the phone has no network. Its linked devices work without it.
+	away atomic.Bool
 
 	mu         sync.Mutex
 	nextDevice uint16
@@ -111,6 +115,23 @@ func (p *Phone) Devices() []Device {
 
 // ErrNoSuchDevice is returned for a device number that is not linked.
 var ErrNoSuchDevice = errors.New("no such linked device")
+
+// SetOnline takes the phone off the network, or brings it back. What linked devices ask it for while it is away is lost here; a real phone gets it later.
+func (p *Phone) SetOnline(online bool) { p.away.Store(!online) }
+
+// answerPeer does what a linked device asks its phone for. It takes the account's locks, so it is not called by who holds them.
+func (p *Phone) answerPeer(ctx context.Context, device *companion, body []byte) {
+	var message waE2E.Message
+	if p.away.Load() || proto.Unmarshal(body, &message) != nil {
+		return
+	}
+	if message.GetProtocolMessage().GetAppStateSyncKeyRequest() == nil {
+		return
+	}
+	if err := p.shareKey(ctx, device); err != nil {
+		p.account.server.options.Log.Warn("app state key not shared", "error", err)
+	}
+}
 
 // Unlink removes a linked device: it is told if it is connected, and refused at its next login.
 func (p *Phone) Unlink(device int) error {

@@ -499,3 +499,21 @@ func TestDocumentationIsServedFromHere(t *testing.T) {
 		}
 	}
 }
+
+func TestAPhoneThatIsOfflineForLongIsAWarning(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	id := f.linkedSession()
+	for days, code := range map[int]any{9: nil, 11: "phone_offline"} {
+		seen := time.Now().AddDate(0, 0, -days)
+		f.change(id, func(s *session.Session) { s.LinkedAt, s.PhoneSeenAt = seen, seen })
+		got := f.call(http.MethodGet, "/v1/sessions/"+string(id), nil)
+		warning, _ := got.body["warning"].(map[string]any)
+		if warning["code"] != code || got.body["phone_seen_at"] == nil {
+			t.Errorf("after %d days: %s", days, got.raw)
+		}
+		if code != nil && (warning["en"] == "" || !strings.Contains(warning["es"].(string), "teléfono")) {
+			t.Errorf("not said to people: %s", got.raw)
+		}
+	}
+}

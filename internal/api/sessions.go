@@ -27,12 +27,19 @@ type SessionView struct {
 	Link      *LinkView      `json:"link,omitempty" doc:"The last link of this session, without what is to be scanned."`
 	CreatedAt time.Time      `json:"created_at"`
 	LinkedAt  *time.Time     `json:"linked_at,omitempty" doc:"When its last link was ready."`
+	// PhoneSeenAt and Warning speak of the phone, not of the device.
+	PhoneSeenAt *time.Time `json:"phone_seen_at,omitempty" doc:"When the phone itself last gave a sign of life, within a few hours."`
+	Warning     *NoteView  `json:"warning,omitempty" doc:"What somebody should do something about before it breaks."`
 }
 
-func viewSession(s session.Session) SessionView {
+func (a *API) viewSession(s session.Session) SessionView {
 	view := SessionView{
 		ID: s.ID, UserID: s.UserID, Name: s.Name, State: s.State, Reason: s.Reason, Until: optionalTime(s.Until),
 		Phone: maskPhone(s.Device.Phone), Egress: s.Egress, CreatedAt: s.CreatedAt, LinkedAt: optionalTime(s.LinkedAt),
+		PhoneSeenAt: optionalTime(s.PhoneSeenAt),
+	}
+	if s.PhoneAttention(a.now()) != session.AttentionNone {
+		view.Warning = viewNote(session.ReasonPhoneOffline)
 	}
 	if s.Link.State != session.LinkNone {
 		link := viewLink(s)
@@ -65,7 +72,7 @@ func (a *API) createSession(ctx context.Context, input *createSessionInput) (*se
 	if err := a.options.Sessions.Create(ctx, created); err != nil {
 		return nil, a.problem(ctx, "create session", err)
 	}
-	return &sessionOutput{Body: viewSession(created)}, nil
+	return &sessionOutput{Body: a.viewSession(created)}, nil
 }
 
 // SessionInput names a session in the path. It is exported because huma reads embedded structs only then.
@@ -78,7 +85,7 @@ func (a *API) getSession(ctx context.Context, input *SessionInput) (*sessionOutp
 	if err != nil {
 		return nil, a.problem(ctx, "get session", err)
 	}
-	return &sessionOutput{Body: viewSession(found)}, nil
+	return &sessionOutput{Body: a.viewSession(found)}, nil
 }
 
 // PageInput asks for a page of a list. It is exported because huma reads embedded structs only then.
@@ -116,7 +123,7 @@ func (a *API) listSessions(ctx context.Context, input *listSessionsInput) (*list
 	if err != nil {
 		return nil, a.problem(ctx, "list sessions", err)
 	}
-	return &listSessionsOutput{Body: viewList(list, viewSession)}, nil
+	return &listSessionsOutput{Body: viewList(list, a.viewSession)}, nil
 }
 
 // deleteSession removes a session without a device at once. One with a device is only marked: its host logs the device out, so that it

@@ -255,6 +255,38 @@ func (f SessionStable) Validate() error {
 
 func (SessionStable) fact() {}
 
+// PhoneOffline: a linked session's phone has given no sign for many days, so that WhatsApp will unlink its devices soon. It is told at each degree.
+type PhoneOffline struct {
+	Version   int               `json:"version"`
+	SessionID session.ID        `json:"session_id"`
+	UserID    string            `json:"user_id"`
+	Attention session.Attention `json:"attention"`
+	// SeenAt is when the phone last gave a sign; zero: not since it was linked.
+	SeenAt time.Time `json:"seen_at,omitzero"`
+	At     time.Time `json:"at"`
+}
+
+// Kind implements Message.
+func (PhoneOffline) Kind() string { return "phone_offline" }
+
+// Subject implements Message.
+func (f PhoneOffline) Subject() string { return "events.session." + string(f.SessionID) + ".phone" }
+
+// MessageID implements Message.
+func (f PhoneOffline) MessageID() string {
+	return digest("phone", string(f.SessionID), string(f.Attention), stamp(f.SeenAt))
+}
+
+// SchemaVersion implements Message.
+func (f PhoneOffline) SchemaVersion() int { return f.Version }
+
+// Validate implements Message.
+func (f PhoneOffline) Validate() error {
+	return checkFact(f, field{"session_id", string(f.SessionID)}, field{"attention", string(f.Attention)})
+}
+
+func (PhoneOffline) fact() {}
+
 // CampaignChanged: a campaign's state changed.
 type CampaignChanged struct {
 	Version    int            `json:"version"`

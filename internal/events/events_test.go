@@ -57,6 +57,8 @@ var messages = []struct {
 		"events.session." + string(aSession) + ".inbound", "27d6ea31a0a9c4a9bca72c70efe0dfd8"},
 	{SessionStable{Version: FactVersion, SessionID: aSession, UserID: "user-1", Since: at, At: later},
 		"events.session." + string(aSession) + ".stable", "0b5b6c6812bfe1243e7661f564f59124"},
+	{PhoneOffline{Version: FactVersion, SessionID: aSession, UserID: "user-1", Attention: session.AttentionWarn, SeenAt: at, At: later},
+		"events.session." + string(aSession) + ".phone", "072cb505527eeb5a8c622c18fbce576b"},
 }
 
 // firstVersions are messages of an earlier shape that are still published and read.

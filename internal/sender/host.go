@@ -153,7 +153,7 @@ func newNudges() nudges {
 // a host said of itself.
 func (n nudges) add(subject string) {
 	parts := strings.Split(subject, ".")
-	if len(parts) != 4 || parts[3] == "inbound" || parts[3] == "stable" {
+	if len(parts) != 4 || parts[3] == "inbound" || parts[3] == "stable" || parts[3] == "phone" {
 		return
 	}
 	n.session(session.ID(parts[2]))

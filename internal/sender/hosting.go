@@ -36,6 +36,7 @@ type hosting struct {
 	// linked is the record as the hosting began; set before the connection is opened.
 	linked    session.Session
 	stability *stability
+	phone     phoneWatch
 	// connection is set before requests are served.
 	connection Connection
 }
@@ -54,7 +55,7 @@ func newHosting(h *Host, found session.Session, claimed Lease) *hosting {
 	closing := make(chan struct{})
 	return &hosting{host: h, id: found.ID, egress: found.EgressName(), lease: claimed, pacer: pacer, receipts: newReceiptBook(),
 		look: make(chan struct{}, 1), ended: make(chan endedError, 1),
-		stability: newStability(h.metrics.stable), closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
+		stability: newStability(h.metrics.stable), phone: newPhoneWatch(), closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
 }
 
 // lookAgain makes the hosting read its record soon.
@@ -92,6 +93,7 @@ func (s *hosting) run(ctx context.Context) error {
 	})
 	err := s.serve(ctx, held, cut)
 	s.stability.broken()
+	s.endPhoneWatch()
 	cut()
 	watching.Wait()
 
@@ -225,6 +227,9 @@ func (s *hosting) hold(ctx context.Context, current session.Session) (session.Se
 		case <-s.stability.due.C:
 			s.tellStable(ctx, current.UserID)
 			continue
+		case <-s.phone.due.C:
+			s.lookAtPhone(ctx, current)
+			continue
 		case <-s.look:
 		}
 		found, err := s.host.options.Sessions.Get(ctx, s.id)
@@ -238,6 +243,7 @@ func (s *hosting) hold(ctx context.Context, current session.Session) (session.Se
 			continue
 		}
 		current = s.mend(ctx, found)
+		s.phoneIsBack(current)
 	}
 	return current, nil
 }

@@ -12,6 +12,7 @@ import (
 type hostMetrics struct {
 	hosted          prometheus.Gauge
 	stable          prometheus.Gauge
+	phonesOffline   *prometheus.GaugeVec
 	sends           *prometheus.HistogramVec
 	paceWait        prometheus.Histogram
 	receipts        *prometheus.CounterVec
@@ -28,6 +29,9 @@ func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 		stable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sessions_stable", Help: "Sessions of this process that have been connected for five minutes without a break.",
 		}),
+		phonesOffline: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sessions_phone_offline", Help: "Hosted sessions whose phone has given no sign for days, by attention: warn (10 days), alert (12 days; WhatsApp unlinks its devices after about 14).",
+		}, []string{"attention"}),
 		sends: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "send_request_duration_seconds",
 			Help:    "Time from a request to send a message to its answer, the wait for the session's pace included, by class of the result (\"ok\" for success).",
@@ -50,7 +54,7 @@ func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 			Name: "wa_hosted_ready_duplicates_total", Help: "Reports of a connected session that was ready already.",
 		}),
 	}
-	return m, register(registerer, m.hosted, m.stable, m.sends, m.paceWait, m.receipts, m.retries, m.qrIgnored, m.readyDuplicates)
+	return m, register(registerer, m.hosted, m.stable, m.phonesOffline, m.sends, m.paceWait, m.receipts, m.retries, m.qrIgnored, m.readyDuplicates)
 }
 
 // sent counts a request to send by what came of it.

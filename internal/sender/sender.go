@@ -24,6 +24,8 @@ import (
 type Connection interface {
 	// Send sends one message and gives the time at which the server accepted it; its errors are classed.
 	Send(ctx context.Context, message session.Outgoing) (time.Time, error)
+	// AskPhone asks the account's phone for a sign of life, which is a signal when it comes.
+	AskPhone(ctx context.Context) error
 	// Logout removes the device from the phone's list and deletes its keys.
 	Logout(ctx context.Context) error
 	// Close ends the connection and waits for the signal that is being handled, which is then not confirmed to WhatsApp; no signal is

@@ -30,6 +30,8 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 		log.Info("QR ignored: the session is linked", "session", string(s.id))
 	case session.ReceiptArrived:
 		s.publishReceipt(ctx, signal)
+	case session.PhoneSeen:
+		s.phoneSeen(ctx, signal)
 	case session.RetryAsked:
 		s.host.metrics.retries.Inc()
 	case session.MessageArrived:

@@ -638,6 +638,7 @@ type whatsApp struct {
 	dials       []time.Time
 	sent        []sent
 	loggedOut   []session.ID
+	asked       int
 	forgotten   []string
 	// dialTime is how long a connection takes; silent ones do not report that they are connected.
 	dialTime time.Duration
@@ -808,6 +809,13 @@ func (c *connection) Send(ctx context.Context, message session.Outgoing) (time.T
 	}
 	c.whatsapp.sent = append(c.whatsapp.sent, sent{session: c.request.Session, message: message, at: time.Now()})
 	return at, nil
+}
+
+func (c *connection) AskPhone(context.Context) error {
+	c.whatsapp.mu.Lock()
+	defer c.whatsapp.mu.Unlock()
+	c.whatsapp.asked++
+	return nil
 }
 
 func (c *connection) Logout(context.Context) error {

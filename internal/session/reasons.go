@@ -34,6 +34,7 @@ const (
 	ReasonEgressFull      Reason = "egress_full"
 	ReasonEgressCrowded   Reason = "egress_crowded"
 	ReasonSecondTry       Reason = "second_attempt"
+	ReasonPhoneOffline    Reason = "phone_offline"
 )
 
 // Reasons lists every reason but ReasonNone, in the order of their declaration.
@@ -41,7 +42,7 @@ func Reasons() []Reason {
 	return []Reason{ReasonQueued, ReasonSpacing, ReasonQRExpired, ReasonCancelled, ReasonDuplicate, ReasonInvalidIdentity, ReasonPasskeyExpired,
 		ReasonPasskeyFailed, ReasonNotMultidevice, ReasonConnectTimeout, ReasonLoginTimeout, ReasonConnectionLost, ReasonConnectFailure, ReasonRemoved,
 		ReasonLoggedOut, ReasonBanned, ReasonTemporaryBan, ReasonReachOutLock, ReasonReplaced, ReasonOutdated, ReasonUnlinked, ReasonInternal,
-		ReasonNumberCooldown, ReasonEgressCooldown, ReasonCircuitOpen, ReasonEgressFull, ReasonEgressCrowded, ReasonSecondTry}
+		ReasonNumberCooldown, ReasonEgressCooldown, ReasonCircuitOpen, ReasonEgressFull, ReasonEgressCrowded, ReasonSecondTry, ReasonPhoneOffline}
 }
 
 // Language is a language that people are spoken to in.
@@ -82,6 +83,7 @@ var sentences = map[Reason]map[Language]string{
 	ReasonCircuitOpen:     {English: "Several sessions on this network address were logged out soon after linking, so no phone is linked there for now. Use another egress, or ask the operator to look and reset it.", Spanish: "Varias sesiones en esta dirección de red se cerraron poco después de vincularse, así que por ahora no se vinculan teléfonos allí. Use otra salida o pida al operador que la revise y la habilite."},
 	ReasonEgressFull:      {English: "This network address has as many sessions as it may have. Give the session another egress (a proxy), or unlink one that is not needed.", Spanish: "Esta dirección de red ya tiene todas las sesiones permitidas. Dé a la sesión otra salida (un proxy) o desvincule una que no haga falta."},
 	ReasonEgressCrowded:   {English: "This network address has many sessions, which raises the risk of logouts. Another egress (a proxy) for some of them lowers it.", Spanish: "Esta dirección de red tiene muchas sesiones, lo que aumenta el riesgo de cierres de sesión. Otra salida (un proxy) para algunas lo reduce."},
+	ReasonPhoneOffline:    {English: "The phone has not been online for many days. Open WhatsApp on it: after about two weeks WhatsApp unlinks the devices of a phone that is offline.", Spanish: "El teléfono no se conecta desde hace muchos días. Abra WhatsApp en él: después de unas dos semanas WhatsApp desvincula los dispositivos de un teléfono sin conexión."},
 	ReasonSecondTry:       {English: "The first code did not work; a second one is on its way. Type the new one on the phone.", Spanish: "El primer código no funcionó; ya viene un segundo. Escriba el nuevo en el teléfono."},
 }
 

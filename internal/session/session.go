@@ -95,6 +95,8 @@ type Session struct {
 	UpdatedAt time.Time
 	// LinkedAt is when its last link was ready; zero: never.
 	LinkedAt time.Time
+	// PhoneSeenAt is when the phone itself last gave a sign of life, within a few hours; zero: never since it was linked.
+	PhoneSeenAt time.Time
 	// Revision counts the writes; an update with an old one is refused (store.ErrConflict).
 	Revision int64
 }

@@ -75,6 +75,9 @@ type ReceiptArrived struct {
 	At         time.Time
 }
 
+// PhoneSeen: the account's phone itself was online. It is not reported more often than every hour or so.
+type PhoneSeen struct{ At time.Time }
+
 // RetryAsked: a contact's device could not decrypt a message and asked for it again; the client answers by itself.
 type RetryAsked struct {
 	MessageID string
@@ -104,5 +107,6 @@ func (StreamFailed) signal()   {}
 func (KeepAliveLate) signal()  {}
 func (Restricted) signal()     {}
 func (ReceiptArrived) signal() {}
+func (PhoneSeen) signal()      {}
 func (RetryAsked) signal()     {}
 func (MessageArrived) signal() {}

@@ -35,7 +35,9 @@ type Client struct {
 	endLife context.CancelFunc
 	restart sync.WaitGroup
 	checked *checkedRecipients
-	way     way
+	// phoneSeen is when a sign of the phone was last reported, in Unix nanoseconds.
+	phoneSeen atomic.Int64
+	way       way
 	// version is what the device says it is; versions knows a newer one when it is refused.
 	version  store.WAVersionContainer
 	versions *versions
@@ -221,6 +223,7 @@ func (c *Client) handle(event any) (handled bool) {
 	case *events.Receipt:
 		c.countReceipt(event)
 	}
+	c.notePhone(event)
 	signal := translate(event)
 	if signal == nil {
 		return true

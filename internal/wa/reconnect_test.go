@@ -40,6 +40,7 @@ func (o *turns) asked() []int {
 // keep opens a connection in a bubble of virtual time.
 func (w *world) keep(phone *wasim.Phone) (*wa.Client, *ear, *turns) {
 	w.t.Helper()
+	w.rest = synctest.Wait
 	device, heard, asked := w.pair(phone, "ana"), newEar(w.t), &turns{}
 	client, err := w.gateway.Open(w.t.Context(), session.OpenRequest{Session: "ses_ana", Epoch: 1, Device: device, Identity: session.IdentityFor("ana"),
 		Signals: heard.hear, Again: asked.again})
@@ -47,7 +48,7 @@ func (w *world) keep(phone *wasim.Phone) (*wa.Client, *ear, *turns) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() {
-		client.Close()
+		w.close(client)
 		time.Sleep(5 * time.Minute) // virtual: what whatsmeow waits for by the clock ends
 	})
 	await[session.Connected](heard, nil)

@@ -38,6 +38,16 @@ type world struct {
 	keys      *keys.Store
 	log       *syncBuffer
 	logger    *slog.Logger
+	// rest waits until nothing happens any more; nil: there is no bubble of virtual time that could tell.
+	rest func()
+}
+
+// close ends a connection, in a bubble when nothing is on its way: whatsmeow leaves its reader behind otherwise, which a bubble does not allow.
+func (w *world) close(client *wa.Client) {
+	if w.rest != nil {
+		w.rest()
+	}
+	client.Close()
 }
 
 // syncBuffer is a buffer that goroutines may write to at once.
@@ -167,7 +177,7 @@ func (w *world) pair(phone *wasim.Phone, user string) session.Device {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer client.Close()
+	defer w.close(client)
 	offer := await[session.QROffered](heard, nil)
 	if err := phone.ScanQR(w.t.Context(), offer.Codes[0]); err != nil {
 		w.t.Fatalf("scan: %v", err)
@@ -176,6 +186,9 @@ func (w *world) pair(phone *wasim.Phone, user string) session.Device {
 	order := []string{}
 	var device session.Device
 	for _, signal := range heard.all() {
+		if _, sign := signal.(session.PhoneSeen); sign {
+			continue // the phone may share its keys at any time
+		}
 		order = append(order, fmt.Sprintf("%T", signal))
 		if paired, ok := signal.(session.Paired); ok {
 			device = paired.Device

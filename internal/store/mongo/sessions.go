@@ -28,6 +28,8 @@ type sessionDocument struct {
 	CreatedAt time.Time      `bson:"created_at,omitempty"`
 	UpdatedAt time.Time      `bson:"updated_at,omitempty"`
 	LinkedAt  time.Time      `bson:"linked_at,omitempty"`
+
+	PhoneSeenAt time.Time `bson:"phone_seen_at,omitempty"`
 }
 
 type deviceDocument struct {
@@ -53,13 +55,13 @@ type linkDocument struct {
 func sessionDocumentOf(s session.Session, revision int64) sessionDocument {
 	return sessionDocument{ID: string(s.ID), Revision: revision, UserID: s.UserID, Name: s.Name, State: s.State, Reason: s.Reason,
 		Until: s.Until, Device: deviceDocument(s.Device), Link: linkDocument(s.Link), Egress: s.Egress,
-		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, LinkedAt: s.LinkedAt}
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, LinkedAt: s.LinkedAt, PhoneSeenAt: s.PhoneSeenAt}
 }
 
 func (d sessionDocument) record() session.Session {
 	return session.Session{ID: session.ID(d.ID), Revision: d.Revision, UserID: d.UserID, Name: d.Name, State: d.State, Reason: d.Reason,
 		Until: d.Until, Device: session.Device(d.Device), Link: session.Link(d.Link), Egress: d.Egress,
-		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, LinkedAt: d.LinkedAt}
+		CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, LinkedAt: d.LinkedAt, PhoneSeenAt: d.PhoneSeenAt}
 }
 
 // Create implements session.Store.
