@@ -14,7 +14,7 @@ type Egress struct {
 	Kind   string `json:"kind"`
 	// Proxy is the proxy's address without user and password.
 	Proxy string `json:"proxy"`
-	// Moved tells that the session is linked: the way counts from its next connection on.
+	// Moved tells that the session is linked: it is connected anew by the new way within seconds.
 	Moved bool `json:"moved"`
 }
 

@@ -84,7 +84,7 @@ type EgressView struct {
 	Egress string `json:"egress" doc:"Names the way out: direct, or the name of a proxy. Sessions with the same one share its limits."`
 	Kind   string `json:"kind" enum:"direct,proxy" doc:"The host's own address, or a proxy, without which the session never connects."`
 	Proxy  string `json:"proxy,omitempty" doc:"The proxy's address. User and password are never shown." example:"socks5://***@proxy.example:1080"`
-	Moved  bool   `json:"moved,omitempty" doc:"The session is linked; the way counts from its next connection on."`
+	Moved  bool   `json:"moved,omitempty" doc:"The session is linked; it is connected anew by the new way within seconds."`
 }
 
 func viewEgress(s session.Session, proxy session.Proxy) EgressView {

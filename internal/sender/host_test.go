@@ -600,6 +600,20 @@ func TestOutdatedSessionIsTriedByANewerWorker(t *testing.T) {
 	})
 }
 
+// TestMovedSessionIsConnectedAnew: a connection does not outlive the way out that it was made through.
+func TestMovedSessionIsConnectedAnew(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		before := w.whatsapp.connection("ses_a")
+		w.changeSession("ses_a", func(s *session.Session) { s.Egress = "proxy" })
+		w.until("it is connected anew", func() bool { return w.whatsapp.opened("ses_a") == 2 && w.session("ses_a").State == session.Ready })
+		if !before.isClosed() || time.Since(before.openedAt) > time.Minute {
+			t.Errorf("closed: %t, after %s", before.isClosed(), time.Since(before.openedAt))
+		}
+	})
+}
+
 // TestRenewedSessionComesBackSoon: an outdated one rests for an hour, unless there is a newer version by now.
 func TestRenewedSessionComesBackSoon(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -214,6 +214,9 @@ func (s *hosting) cannotOpen(held context.Context, current session.Session, err 
 	return nil
 }
 
+// errOtherWay ends a connection whose session was given another way out: it must not use the old one any longer.
+var errOtherWay = fault.New(fault.RetryLater, "egress_changed", "The session has another way out; it is connected anew")
+
 // hold waits for the end, looking at the record when it is nudged. It gives the record as it is then.
 func (s *hosting) hold(ctx context.Context, current session.Session) (session.Session, error) {
 	for slices.Contains(wanted(), current.State) && current.State != session.Removing {
@@ -241,6 +244,9 @@ func (s *hosting) hold(ctx context.Context, current session.Session) (session.Se
 			continue
 		case err != nil:
 			continue
+		}
+		if found.EgressName() != s.egress {
+			return found, errOtherWay
 		}
 		current = s.mend(ctx, found)
 		s.phoneIsBack(current)
