@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -37,15 +38,26 @@ type Link struct {
 	State    string    `json:"state"`
 	Reason   string    `json:"reason"`
 	Deadline time.Time `json:"deadline"`
+	Queue    *Queue    `json:"queue"`
+	Warning  *Note     `json:"warning"`
 	Prompt   *Prompt   `json:"prompt"`
+}
+
+// Queue is where a link stands that waits for its turn; 1 is next.
+type Queue struct {
+	Position         int       `json:"position"`
+	EstimatedStartAt time.Time `json:"estimated_start_at"`
+	WaitsFor         string    `json:"waits_for"`
 }
 
 // Prompt is what a person has to scan or type now. It is a secret.
 type Prompt struct {
-	QR       string    `json:"qr"`
-	Code     string    `json:"code"`
-	Index    int       `json:"index"`
-	Deadline time.Time `json:"deadline"`
+	QR   string `json:"qr"`
+	Code string `json:"code"`
+	// Passkey is WhatsApp's question for a passkey: WebAuthn request options, as a browser takes them.
+	Passkey  json.RawMessage `json:"passkey"`
+	Index    int             `json:"index"`
+	Deadline time.Time       `json:"deadline"`
 }
 
 // Ended tells whether nothing more will happen to the link.

@@ -69,6 +69,20 @@ func TestTheAPIDoesItsWork(t *testing.T) {
 	if err != nil || !found || shown.QR != "2@secret" {
 		t.Errorf("the API reads the prompt %v, found %v, error %v", shown.QR != "", found, err)
 	}
+	given, err := api.Answers(t.Context())
+	must(t, "open the answers", err)
+	must(t, "give an answer", given.Give(t.Context(), someSession, session.Answer{LinkID: "l1"}))
+	taken, err := open(t, broker, "linker").Answers(t.Context())
+	must(t, "open the answers", err)
+	if _, found, err := taken.Take(t.Context(), someSession); err != nil || !found {
+		t.Errorf("the linker takes the answer: %t, %v", found, err)
+	}
+	nudged := make(chan string, 1)
+	stop, err := api.Watch(t.Context(), "events.session."+string(someSession)+".link", func(subject string, _ []byte) { nudged <- subject })
+	must(t, "watch a link", err)
+	defer stop()
+	must(t, "publish a fact", api.PublishFact(t.Context(), linkFact))
+	receive(t, "the nudge", nudged)
 }
 
 // show shows a code, as a linker does.
@@ -198,8 +212,8 @@ func TestRightsThatShowUnderLoad(t *testing.T) {
 	t.Parallel()
 	broker := start(t)
 	for user, subjects := range map[string][]string{
-		"api":    {"$KV.pacing.direct", "$JS.API.DIRECT.GET.KV_pacing.$KV.pacing.direct"},
-		"linker": {"$JS.FC.KV_leases.x.1", "$JS.FC.KV_pacing.x.1", "$KV.pacing.direct", "$JS.API.DIRECT.GET.KV_pacing.$KV.pacing.direct"},
+		"api":    {"$KV.answers.s1", "$KV.pacing.direct", "$JS.API.DIRECT.GET.KV_pacing.$KV.pacing.direct"},
+		"linker": {"$KV.answers.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.FC.KV_leases.x.1", "$JS.FC.KV_pacing.x.1", "$KV.pacing.direct", "$JS.API.DIRECT.GET.KV_pacing.$KV.pacing.direct"},
 		"sender": {"$JS.FC.KV_leases.x.1", "$KV.pacing.direct", "$JS.API.DIRECT.GET.KV_pacing.$KV.pacing.direct"},
 	} {
 		dial(t, broker, user).mayPublish(t, subjects...)
@@ -274,7 +288,7 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 	publish := map[string][]string{
 		"api": {
 			"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector",
-			"$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
+			"$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
 			"$JS.API.CONSUMER.CREATE.COMMANDS.mine.commands.>", "$JS.API.CONSUMER.CREATE.COMMANDS", "$JS.API.CONSUMER.DURABLE.CREATE.COMMANDS.mine",
 			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.GET.COMMANDS",
 			"wa.send.s1", "failed.commands.link.s1", "events.message.c1.receipt", "events.session.s1.inbound", "_INBOX_sender.x",
@@ -285,7 +299,7 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 			"$JS.API.DIRECT.GET.KV_qr.$KV.qr.s1", "_INBOX_sender.x", "_INBOX_api.x",
 		},
 		"sender": {
-			"commands.link.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_qr.$KV.qr.s1", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker",
+			"commands.link.s1", "$KV.qr.s1", "$KV.answers.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_qr.$KV.qr.s1", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker",
 			"$JS.ACK.COMMANDS.linker.1.1.1.1.1", "events.session.s1.link", "$JS.API.STREAM.MSG.DELETE.FAILED", "$JS.API.STREAM.PURGE.FAILED",
 			"_INBOX_linker.x", "_INBOX_api.x",
 		},

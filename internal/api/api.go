@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,16 @@ type Prompts interface {
 	Get(ctx context.Context, id session.ID) (prompt session.Prompt, found bool, err error)
 }
 
+// Answers takes what a person gave for a prompt, for the linker that asked.
+type Answers interface {
+	Give(ctx context.Context, id session.ID, answer session.Answer) error
+}
+
+// Watcher tells of facts as they are published. It is a nudge that may be lost: who is nudged reads the store.
+type Watcher interface {
+	Watch(ctx context.Context, filter string, changed func(subject string, data []byte)) (stop func(), err error)
+}
+
 // DefaultMaxUploadBytes bounds an audience file when Options does not: about a million rows of a phone number and three short columns.
 const DefaultMaxUploadBytes = 64 << 20
 
@@ -45,6 +56,8 @@ type Options struct {
 	Deliveries campaign.Deliveries
 	Queue      Queue
 	Prompts    Prompts
+	Answers    Answers
+	Watcher    Watcher
 	// Links says when egresses and numbers may link again.
 	Links Links
 	// Egress knows and tries the ways out of sessions; nil: sessions have the direct one, and asking for another is refused.
@@ -68,6 +81,9 @@ type API struct {
 	origins originPatterns
 	metrics *metrics
 	now     func() time.Time
+	// streams ends when the streams have to: a server that stops waits for its answers.
+	streams    chan struct{}
+	endStreams func()
 	// defaults are the proxies of users, for new sessions.
 	defaults map[string]session.Proxy
 }
@@ -77,8 +93,8 @@ func New(options Options) (*API, error) {
 	switch {
 	case options.Sessions == nil, options.Campaigns == nil, options.Deliveries == nil:
 		return nil, errors.New("api: Sessions, Campaigns and Deliveries are required")
-	case options.Queue == nil, options.Prompts == nil, options.Links == nil:
-		return nil, errors.New("api: Queue, Prompts and Links are required")
+	case options.Queue == nil, options.Prompts == nil, options.Answers == nil, options.Watcher == nil, options.Links == nil:
+		return nil, errors.New("api: Queue, Prompts, Answers, Watcher and Links are required")
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -104,5 +120,10 @@ func New(options Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults}, nil
+	streams := make(chan struct{})
+	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults,
+		streams: streams, endStreams: sync.OnceFunc(func() { close(streams) })}, nil
 }
+
+// EndStreams ends the answers that go on for as long as their reader wants; the other ones are short.
+func (a *API) EndStreams() { a.endStreams() }

@@ -62,6 +62,47 @@ func (p prompts) Get(_ context.Context, id session.ID) (session.Prompt, bool, er
 	return prompt, found, nil
 }
 
+// answers keeps what was given.
+type answers struct {
+	mu    sync.Mutex
+	given []session.Answer
+}
+
+func (a *answers) Give(_ context.Context, _ session.ID, answer session.Answer) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.given = append(a.given, answer)
+	return nil
+}
+
+// watcher lets a test nudge who watches.
+type watcher struct {
+	mu      sync.Mutex
+	changed map[int]func(string, []byte)
+	count   int
+}
+
+func (w *watcher) Watch(_ context.Context, _ string, changed func(string, []byte)) (func(), error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	number := w.count
+	w.changed[number] = changed
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.changed, number)
+	}, nil
+}
+
+func (w *watcher) nudge() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, changed := range w.changed {
+		changed("", nil)
+	}
+}
+
 // fixture is an API over a real store.
 type fixture struct {
 	t       *testing.T
@@ -69,7 +110,10 @@ type fixture struct {
 	store   *sqlite.DB
 	queue   *recorder
 	prompts prompts
+	answers *answers
+	watcher *watcher
 	links   *pace.Links
+	api     *api.API
 }
 
 func start(t *testing.T, change func(*api.Options)) *fixture {
@@ -88,17 +132,18 @@ func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, store: database, queue: &recorder{}, prompts: prompts{}}
+	f := &fixture{t: t, store: database, queue: &recorder{}, prompts: prompts{}, answers: &answers{}, watcher: &watcher{changed: map[int]func(string, []byte){}}}
 	if f.links, err = pace.NewLinks(pace.LinksOptions{Bucket: &pace.Memory{}, Rules: pace.DefaultRules()}); err != nil {
 		t.Fatal(err)
 	}
 	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(),
-		Queue: f.queue, Prompts: f.prompts, Links: f.links}
+		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
 	change(&options, database)
 	served, err := api.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.api = served
 	f.server = httptest.NewServer(served.Handler())
 	t.Cleanup(func() {
 		f.server.CloseClientConnections()

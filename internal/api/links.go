@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"image/png"
@@ -38,7 +39,8 @@ type LinkView struct {
 // PromptView is what a person has to scan or type. It is a secret: whoever scans it owns the link.
 type PromptView struct {
 	QR       string    `json:"qr,omitempty" doc:"The text of the QR code; also served as link/qr.svg and link/qr.png."`
-	Code     string    `json:"code,omitempty" doc:"The 8 characters to type on the phone."`
+	Code     string    `json:"code,omitempty" doc:"The 8 characters to type on the phone, or, in the state passkey_confirm, to compare with those on the phone."`
+	Passkey  any       `json:"passkey,omitempty" doc:"WhatsApp's question for a passkey: the publicKey of navigator.credentials.get, as JSON (PublicKeyCredential.parseRequestOptionsFromJSON reads it). The answer goes to link/passkey."`
 	Index    int       `json:"index,omitempty" doc:"Counts the QR codes of this attempt, from 1."`
 	Deadline time.Time `json:"deadline" doc:"When it is replaced or expires."`
 }
@@ -136,18 +138,44 @@ func (a *API) linkFact(s session.Session) events.LinkChanged {
 }
 
 func (a *API) getLink(ctx context.Context, input *SessionInput) (*linkOutput, error) {
-	found, prompt, err := a.linkAndPrompt(ctx, input.ID)
+	view, err := a.presentLink(ctx, input.ID)
 	if err != nil {
 		return nil, a.problem(ctx, "get link", err)
 	}
+	return &linkOutput{Status: http.StatusOK, Body: view}, nil
+}
+
+// presentLink is all that can be said of a session's link now.
+func (a *API) presentLink(ctx context.Context, id session.ID) (LinkView, error) {
+	found, prompt, err := a.linkAndPrompt(ctx, id)
+	if err != nil {
+		return LinkView{}, err
+	}
 	view := viewLink(found)
 	if view.Queue, err = a.viewQueue(ctx, found); err != nil {
-		return nil, a.problem(ctx, "find the place in line", err)
+		return LinkView{}, err
 	}
 	if prompt != nil {
-		view.Prompt = &PromptView{QR: prompt.QR, Code: prompt.Code, Index: prompt.Index, Deadline: prompt.Deadline.UTC()}
+		view.Prompt, err = viewPrompt(*prompt)
 	}
-	return &linkOutput{Status: http.StatusOK, Body: view}, nil
+	return view, err
+}
+
+func viewPrompt(prompt session.Prompt) (*PromptView, error) {
+	view := &PromptView{QR: prompt.QR, Code: prompt.Code, Index: prompt.Index, Deadline: prompt.Deadline.UTC()}
+	if len(prompt.Passkey) > 0 && json.Unmarshal(prompt.Passkey, &view.Passkey) != nil {
+		return nil, errors.New("the question for a passkey is not understood") // the decoder's own error could quote it
+	}
+	return view, nil
+}
+
+// prompted are the states in which a person has something to do.
+func prompted(state session.LinkState) bool {
+	switch state { //nolint:exhaustive // the others wait for WhatsApp, or have ended
+	case session.LinkQR, session.LinkCode, session.LinkPasskeyRequired, session.LinkPasskeyConfirm:
+		return true
+	}
+	return false
 }
 
 // linkAndPrompt gives a session that was asked to link, and what is to be scanned or typed now; nil when there is nothing. A prompt of an
@@ -160,7 +188,7 @@ func (a *API) linkAndPrompt(ctx context.Context, id session.ID) (session.Session
 	if found.Link.State == session.LinkNone {
 		return found, nil, fault.New(fault.NotFound, "no_link", "This session was never asked to link; start a link first")
 	}
-	if found.Link.State != session.LinkQR && found.Link.State != session.LinkCode {
+	if !prompted(found.Link.State) {
 		return found, nil, nil
 	}
 	prompt, there, err := a.options.Prompts.Get(ctx, id)

@@ -33,6 +33,9 @@ func (a *API) Handler() http.Handler {
 	huma.Register(doors, limited(operation(http.MethodPost, "/v1/sessions/{id}/link", "start-link", "Link a phone", http.StatusAccepted)), a.startLink)
 	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}/link", "get-link", "Get the state of a link and what to scan", http.StatusOK), a.getLink)
 	huma.Register(doors, operation(http.MethodDelete, "/v1/sessions/{id}/link", "cancel-link", "Cancel a link", http.StatusOK), a.cancelLink)
+	huma.Register(doors, stream("/v1/sessions/{id}/link/events", "stream-link", "Follow a link as server-sent events until it has ended"), a.streamLink)
+	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/link/passkey", "answer-passkey", "Answer WhatsApp's question for a passkey", http.StatusAccepted), a.answerPasskey)
+	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/link/passkey/confirm", "confirm-passkey", "Say that the code is the same on the phone", http.StatusAccepted), a.confirmPasskey)
 	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.png", "get-link-qr-png", "Get the present QR as PNG", "image/png"), a.getQRPNG)
 	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.svg", "get-link-qr-svg", "Get the present QR as SVG", "image/svg+xml"), a.getQRSVG)
 
@@ -87,6 +90,17 @@ func operation(method, path, id, summary string, status int) huma.Operation {
 // limited adds to a route that it can be too early.
 func limited(described huma.Operation) huma.Operation {
 	described.Errors = append(described.Errors, http.StatusTooManyRequests)
+	return described
+}
+
+// stream describes an answer of server-sent events.
+func stream(path, id, summary string) huma.Operation {
+	described := operation(http.MethodGet, path, id, summary, http.StatusOK)
+	described.Responses = map[string]*huma.Response{
+		"200": {Description: "Events named link, each with the link as get-link gives it", Content: map[string]*huma.MediaType{
+			"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},
+		}},
+	}
 	return described
 }
 

@@ -35,6 +35,7 @@ type doors struct {
 	stores
 	queue   *bus.Bus
 	prompts *bus.Prompts
+	answers *bus.Answers
 	leases  *bus.Bucket
 	pacing  *bus.Bucket
 	// links is the clock of each egress.
@@ -141,6 +142,9 @@ func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error 
 		}
 	}
 	if d.prompts, err = d.queue.Prompts(ctx); err != nil {
+		return err
+	}
+	if d.answers, err = d.queue.Answers(ctx); err != nil {
 		return err
 	}
 	if d.pacing, err = d.queue.Bucket(ctx, bus.BucketPacing); err != nil {

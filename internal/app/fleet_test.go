@@ -86,27 +86,33 @@ func startFleet(t *testing.T, workers map[string]app.Role) *fleet {
 func (f *fleet) launch(name string, role app.Role, see func(string, []byte)) *app.App {
 	options := f.options
 	options.Name, options.Roles, options.SeeFact = name, []app.Role{role}, see
+	product, stop := f.run(options)
+	f.t.Cleanup(stop)
+	return product
+}
+
+// run runs a service until it is stopped, and returns when it is ready.
+func (f *fleet) run(options app.Options) (product *app.App, stop func()) {
 	product, err := app.New(options)
 	if err != nil {
 		f.t.Error(err)
-		return nil
+		return nil, func() {}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(f.t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- product.Run(ctx) }()
-	f.t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			f.t.Errorf("%s stopped with: %v", name, err)
-		}
-	})
 	select {
 	case <-product.Ready():
 	case err := <-ended:
 		ended <- err
-		f.t.Errorf("%s did not start: %v", name, err)
+		f.t.Errorf("%s did not start: %v", options.Name, err)
 	}
-	return product
+	return product, sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			f.t.Errorf("%s stopped with: %v", options.Name, err)
+		}
+	})
 }
 
 // see notes in which order links begin, and how many campaigns run at once.

@@ -129,7 +129,7 @@ func (a *App) wireLinker(_ context.Context, p *parts) error {
 	var err error
 	p.linker, err = linker.New(linker.Options{
 		Sessions: p.sessions, Phones: phones{p.gateway, p.ways}, Facts: p.queue, Watcher: p.queue, Leases: linkerLeases{p.keeper},
-		Prompts: observedPrompts{p.prompts, a.options.SeeQR}, Timing: a.options.Links, Log: a.options.Log, Registerer: a.registry,
+		Prompts: observedPrompts{p.prompts, a.options.SeeQR}, Answers: p.answers, Timing: a.options.Links, Log: a.options.Log, Registerer: a.registry,
 		Commands: p.queue, Turns: p.links, Limits: p.links,
 	})
 	if err != nil {
@@ -145,7 +145,7 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 	}
 	p.api, err = api.New(api.Options{
 		Egress: egress, Links: p.links,
-		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Queue: p.queue, Prompts: p.prompts,
+		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Queue: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
 		AllowedOrigins: a.options.AllowedOrigins, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
 	})
 	return err

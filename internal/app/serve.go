@@ -44,7 +44,7 @@ func (a *App) serve(ctx context.Context, p *parts) error {
 		case <-failed.Done():
 		}
 	}
-	start([]func(context.Context) error{func(ctx context.Context) error { return a.serveHTTP(ctx, p.listener, a.handler(p)) }})
+	start([]func(context.Context) error{func(ctx context.Context) error { return a.serveHTTP(ctx, p.listener, a.handler(p), p.endStreams) }})
 	a.queue.Store(p.queue)
 	address := p.listener.Addr().String()
 	a.address.Store(&address)
@@ -81,6 +81,13 @@ func (p *parts) runs() [][]func(context.Context) error {
 	return [][]func(context.Context) error{ground, host, work}
 }
 
+// endStreams ends the answers that would hold up a stop.
+func (p *parts) endStreams() {
+	if p.api != nil {
+		p.api.EndStreams()
+	}
+}
+
 // handler is every page of this process: health and metrics, and the API where there is one.
 func (a *App) handler(p *parts) http.Handler {
 	mux := http.NewServeMux()
@@ -94,12 +101,13 @@ func (a *App) handler(p *parts) http.Handler {
 }
 
 // serveHTTP answers requests until the context ends, then lets those in flight finish.
-func (a *App) serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
+func (a *App) serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, endStreams func()) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
+	server.RegisterOnShutdown(endStreams)
 	group, stopping := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -30,6 +30,7 @@ type prompt struct {
 	LinkID   string    `json:"link_id"`
 	QR       string    `json:"qr,omitempty"`
 	Code     string    `json:"code,omitempty"`
+	Passkey  []byte    `json:"passkey,omitempty"`
 	Index    int       `json:"index,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
 }

@@ -112,3 +112,31 @@ func filesWith(t *testing.T, dir, text string) []string {
 	handle(t, err)
 	return holding
 }
+
+func TestAnswersAreTakenOnce(t *testing.T) {
+	t.Parallel()
+	answers, err := newBus(t).Answers(t.Context())
+	handle(t, err)
+	if _, found, err := answers.Take(t.Context(), "ses_1"); found || err != nil {
+		t.Errorf("an answer before one was given: %v", err)
+	}
+	given := session.Answer{LinkID: "lnk_1", Passkey: []byte(`{"id":"secret"}`)}
+	handle(t, answers.Give(t.Context(), "ses_1", session.Answer{LinkID: "lnk_0"}))
+	handle(t, answers.Give(t.Context(), "ses_1", given))
+	taken, found, err := answers.Take(t.Context(), "ses_1")
+	if err != nil || !found {
+		t.Fatalf("the answer is not there: %v", err)
+	}
+	if diff := cmp.Diff(given, taken); diff != "" {
+		t.Error(diff)
+	}
+	if _, found, err := answers.Take(t.Context(), "ses_1"); found || err != nil {
+		t.Errorf("an answer that was taken: %v", err)
+	}
+	if _, err := answers.bucket.Put(t.Context(), "ses_1", []byte(`"secret`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := answers.Take(t.Context(), "ses_1"); err == nil || redact(err.Error()) != "take the answer for ses_1: it is not understood" {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -29,6 +29,8 @@ const (
 	BucketLeases = "leases"
 	// BucketQR holds what a person has to scan or type; in memory only, since it is a secret.
 	BucketQR = "qr"
+	// BucketAnswers holds what a person gave for it, until the linker takes it; in memory only, too.
+	BucketAnswers = "answers"
 	// BucketPacing holds when an egress may link again, and cooldowns.
 	BucketPacing = "pacing"
 	// BucketOpened holds the epoch that opened each session's device last, and no expiry: it notices a key store that was restored from a
@@ -165,6 +167,11 @@ func (b *Bus) buckets() []jetstream.KeyValueConfig {
 		Description: "What a person has to scan or type, in memory only.",
 		Storage:     jetstream.MemoryStorage,
 		TTL:         3 * time.Minute,
+	}, {
+		Bucket:      BucketAnswers,
+		Description: "What a person gave for a prompt, in memory only.",
+		Storage:     jetstream.MemoryStorage,
+		TTL:         5 * time.Minute, // as long as a passkey may take
 	}, {
 		Bucket:      BucketPacing,
 		Description: "When an egress may link again.",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,13 @@ type attempt struct {
 	// tries counts the connections; refusal is why this side refused the phone.
 	tries   int
 	refusal atomic.Pointer[fault.Error]
+	// pairing is the open connection; answering gives it what a person answered, and refusals says that WhatsApp did not accept that.
+	pairing   Pairing
+	answering sync.WaitGroup
+	refusals  chan session.PairRefused
+	answers   *time.Ticker
+	// prompt is what is shown now.
+	prompt session.Prompt
 	// codes are those not shown yet; shown counts the others.
 	codes []string
 	shown int
@@ -49,8 +57,14 @@ func newAttempt(l *Linker, job events.LinkSession, current session.Session) *att
 	return &attempt{
 		linker: l, job: job, user: current.UserID, egress: current.EgressName(), keeping: time.NewTicker(keepEvery), state: current.Link.State, began: time.Now(), deadline: deadline,
 		log:    l.options.Log.With("session", string(job.SessionID), "link", job.LinkID),
-		nudges: make(chan struct{}, 1),
+		nudges: make(chan struct{}, 1), refusals: make(chan session.PairRefused, 1), answers: time.NewTicker(answerEvery),
 	}
+}
+
+// stop ends the clocks.
+func (a *attempt) stop() {
+	a.keeping.Stop()
+	a.answers.Stop()
 }
 
 // errOver ends an attempt whose link has ended, or is no longer the session's link.
@@ -149,13 +163,17 @@ func (a *attempt) pair(ctx context.Context, lease Lease) error {
 	if err != nil {
 		return fmt.Errorf("open connection: %w", err)
 	}
+	a.pairing = pairing
+	open, cancel := context.WithCancel(ctx)
 	defer a.clearPrompt(ctx)
 	defer func() {
+		cancel()
 		close(done) // lets go of a signal that nobody will read: Close waits for its handler
 		pairing.Close()
+		a.answering.Wait()
 	}()
 	for {
-		err := a.wait(ctx, lease)
+		err := a.wait(open, lease)
 		if errors.Is(err, errSettled) {
 			return nil
 		}
@@ -180,7 +198,15 @@ func (a *attempt) wait(ctx context.Context, lease Lease) error {
 	case <-a.deadline.C:
 		return a.timeUp(ctx)
 	case <-a.keeping.C:
+		a.showAgain(ctx)
 		return a.keep(ctx)
+	case refused := <-a.refusals:
+		return a.refused(ctx, refused.Reason)
+	case <-a.answers.C:
+		if !a.awaitsAnswer() {
+			return nil
+		}
+		return a.takeAnswer(ctx)
 	case <-a.settled:
 		return errSettled
 	case <-a.nudges:

@@ -132,7 +132,7 @@ const lostAfter = 10 * time.Second
 // abandon ends a link that nobody works on.
 func (l *Linker) abandon(ctx context.Context, s session.Session) error {
 	work := newAttempt(l, again(s), s)
-	defer work.keeping.Stop()
+	defer work.stop()
 	work.log.Warn("link ended: nobody works on it")
 	return ended(work.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: session.ReasonInternal}))
 }

@@ -30,8 +30,15 @@ import (
 	"github.com/dannsalud/broadcaster/internal/store"
 )
 
-// Pairing is a connection that pairs. Close ends it; no signal is handled after it returned.
-type Pairing interface{ Close() }
+// Pairing is a connection that pairs.
+type Pairing interface {
+	// AnswerPasskey gives WhatsApp the browser's answer to session.PasskeyAsked: a WebAuthn response as JSON.
+	AnswerPasskey(ctx context.Context, response []byte) error
+	// ConfirmPasskey tells WhatsApp that the code of session.PasskeyConfirm is the same on the phone.
+	ConfirmPasskey(ctx context.Context) error
+	// Close ends it; no signal is handled after it returned.
+	Close()
+}
 
 // Phones opens connections that pair.
 type Phones interface {
@@ -118,6 +125,7 @@ type Options struct {
 	Phones   Phones
 	Facts    Facts
 	Prompts  Prompts
+	Answers  Answers
 	Watcher  Watcher
 	Leases   Leases
 	Commands Commands
@@ -137,9 +145,9 @@ type Linker struct {
 
 // New checks the options and makes a linker.
 func New(options Options) (*Linker, error) {
-	if options.Sessions == nil || options.Phones == nil || options.Facts == nil || options.Prompts == nil || options.Watcher == nil ||
+	if options.Sessions == nil || options.Phones == nil || options.Facts == nil || options.Prompts == nil || options.Answers == nil || options.Watcher == nil ||
 		options.Leases == nil || options.Commands == nil || options.Turns == nil || options.Limits == nil {
-		return nil, errors.New("linker: Sessions, Phones, Facts, Prompts, Watcher, Leases, Commands, Turns and Limits are required")
+		return nil, errors.New("linker: Sessions, Phones, Facts, Prompts, Answers, Watcher, Leases, Commands, Turns and Limits are required")
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -168,7 +176,7 @@ func (l *Linker) Handle(ctx context.Context, job events.LinkSession) error {
 		return nil // an older attempt, or one that has ended
 	}
 	work := newAttempt(l, job, current)
-	defer work.keeping.Stop()
+	defer work.stop()
 	switch current.Link.State {
 	case session.LinkPaired, session.LinkRestarting:
 		return work.finishInterrupted(ctx, current)

@@ -100,6 +100,10 @@ type stage struct {
 	pairErr error
 	pace    *pace.Links
 	jobs    []events.LinkSession
+	// given is what a person answered, passed what WhatsApp was told; refuse makes it refuse.
+	given  *session.Answer
+	passed []string
+	refuse error
 }
 
 type lease struct {
@@ -140,6 +144,31 @@ func (s *stage) Pair(_ context.Context, request session.PairRequest) (Pairing, e
 	s.closed = false
 	s.pairing <- request
 	return s, nil
+}
+
+func (s *stage) AnswerPasskey(_ context.Context, response []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed = append(s.passed, string(response))
+	return s.refuse
+}
+
+func (s *stage) ConfirmPasskey(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed = append(s.passed, "confirmed")
+	return s.refuse
+}
+
+func (s *stage) Take(context.Context, session.ID) (session.Answer, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.given == nil {
+		return session.Answer{}, false, nil
+	}
+	given := *s.given
+	s.given = nil
+	return given, true, nil
 }
 
 func (s *stage) Close() {
@@ -209,7 +238,7 @@ func newStage(t *testing.T) *stage {
 	if s.pace, err = pace.NewLinks(pace.LinksOptions{Bucket: &pace.Memory{}, Rules: pace.DefaultRules()}); err != nil {
 		t.Fatal(err)
 	}
-	s.linker, err = New(Options{Sessions: s.sessions, Phones: s, Facts: s, Prompts: s, Watcher: s, Leases: s, Commands: s, Turns: s.pace, Limits: s.pace,
+	s.linker, err = New(Options{Sessions: s.sessions, Phones: s, Facts: s, Prompts: s, Answers: s, Watcher: s, Leases: s, Commands: s, Turns: s.pace, Limits: s.pace,
 		Log: slog.New(slog.NewTextHandler(&s.log, nil))})
 	if err != nil {
 		t.Fatal(err)

@@ -20,9 +20,9 @@ func (a *attempt) signal(ctx context.Context, signal session.Signal) error {
 	case session.PairingCode:
 		return a.showCode(ctx, signal.Code)
 	case session.PasskeyAsked:
-		return a.step(ctx, session.LinkEvent{Kind: session.EventPasskey, For: timing.Passkey})
+		return a.askPasskey(ctx, signal.Options)
 	case session.PasskeyConfirm:
-		return a.step(ctx, session.LinkEvent{Kind: session.EventConfirm, For: timing.Passkey})
+		return a.compareCode(ctx, signal.Code)
 	case session.Paired:
 		return a.paired(ctx, signal.Device)
 	case session.Restarting:
@@ -112,19 +112,20 @@ func (a *attempt) showNext(ctx context.Context) error {
 }
 
 func (a *attempt) showCode(ctx context.Context, code string) error {
-	if a.state != session.LinkConnecting && a.state != session.LinkCode {
-		a.log.Info("link code ignored", "state", string(a.state))
-		return nil
-	}
 	return a.show(ctx, session.LinkEvent{Kind: session.EventCode, For: a.linker.options.Timing.Code}, session.Prompt{Code: code})
 }
 
-// show makes a prompt visible before the event that it belongs to is published, so that whoever hears of it finds it.
+// show makes a prompt visible before the event that it belongs to is published, so that whoever hears of it finds it. One that comes too late is not
+// shown.
 func (a *attempt) show(ctx context.Context, event session.LinkEvent, prompt session.Prompt) error {
+	if !a.state.Accepts(event.Kind) {
+		return a.step(ctx, event)
+	}
 	prompt.LinkID, prompt.Deadline = a.job.LinkID, time.Now().Add(event.For)
 	if err := a.linker.options.Prompts.Show(ctx, a.job.SessionID, prompt); err != nil {
 		return fmt.Errorf("show prompt: %w", err)
 	}
+	a.prompt = prompt
 	return a.step(ctx, event)
 }
 

@@ -136,7 +136,7 @@ func (w *town) worker(ctx context.Context, turn chan struct{}) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l, err := New(Options{Sessions: w.sessions, Phones: w, Facts: w, Prompts: w, Watcher: w, Leases: w, Commands: w, Turns: links, Limits: links,
+	l, err := New(Options{Sessions: w.sessions, Phones: w, Facts: w, Prompts: w, Answers: w, Watcher: w, Leases: w, Commands: w, Turns: links, Limits: links,
 		Log: slog.New(slog.NewTextHandler(lockedWriter{w}, nil))})
 	if err != nil {
 		w.t.Fatal(err)
@@ -263,6 +263,16 @@ func (w *town) Show(_ context.Context, id session.ID, prompt session.Prompt) err
 // Clear implements Prompts.
 func (w *town) Clear(context.Context, session.ID) error { return nil }
 
+// Take implements Answers: people answer at once.
+func (w *town) Take(_ context.Context, id session.ID) (session.Answer, bool, error) {
+	record, err := w.sessions.Get(w.t.Context(), id)
+	answer := session.Answer{LinkID: record.Link.ID}
+	if record.Link.State == session.LinkPasskeyRequired {
+		answer.Passkey = []byte("{}")
+	}
+	return answer, err == nil && w.chance(2), err
+}
+
 type townLease struct {
 	town *town
 	id   session.ID
@@ -328,6 +338,12 @@ func (w *town) Pair(ctx context.Context, request session.PairRequest) (Pairing, 
 	}()
 	return p, nil
 }
+
+// AnswerPasskey implements Pairing.
+func (p *pairing) AnswerPasskey(context.Context, []byte) error { return nil }
+
+// ConfirmPasskey implements Pairing.
+func (p *pairing) ConfirmPasskey(context.Context) error { return nil }
 
 // Close implements Pairing: no signal is handled after it.
 func (p *pairing) Close() {
@@ -480,6 +496,13 @@ func (p *pairing) mischief() {
 	p.request.Signals(offered)
 	if w.chance(4) || !p.after(w.some(90*time.Second)) {
 		return // nobody scans
+	}
+	if w.chance(6) {
+		p.request.Signals(session.PasskeyAsked{Options: []byte("{}")})
+		if !p.after(w.some(6*time.Minute)) || w.chance(4) {
+			return
+		}
+		p.request.Signals(session.PasskeyConfirm{Code: []string{"", "ABCD-EFGH"}[w.some(2)]})
 	}
 	device := session.Device{JID: string(p.request.Session), Phone: "+549" + string(p.request.Session)}
 	if w.chance(6) {

@@ -77,14 +77,24 @@ type Link struct {
 	EndedAt   time.Time
 }
 
-// Prompt is what a person has to see to go on with a link: the code to scan or to type. It is a secret, lives only in the memory-only
-// `qr` bucket, and never reaches a database, a log or an event.
+// Prompt is what a person has to see to go on with a link: the code to scan, to type or to compare, or the question for a passkey. It is a secret,
+// lives only in the memory-only `qr` bucket, and never reaches a database, a log or an event.
 type Prompt struct {
 	LinkID string
-	// QR is the text of the code to scan; Code the 8-character code; at most one of them is set.
-	QR   string
-	Code string
+	// QR is the text of the code to scan; Code the 8 characters to type, or to compare after a passkey; Passkey WhatsApp's WebAuthn request options
+	// as JSON. One of them is set.
+	QR      string
+	Code    string
+	Passkey []byte
 	// Index counts the QR codes of this attempt, from 1.
 	Index    int
 	Deadline time.Time
+}
+
+// Answer is what a person gave for a prompt: the browser's answer to the question for a passkey, or that the codes are the same. It is kept like a
+// Prompt, until the linker takes it.
+type Answer struct {
+	LinkID string
+	// Passkey is the browser's WebAuthn response as JSON; empty when the answer is that the codes are the same.
+	Passkey []byte
 }

@@ -78,6 +78,12 @@ var linkTransitions = map[LinkState]map[EventKind]LinkState{
 	},
 }
 
+// Accepts tells whether an event changes a link in this state; else it is ignored.
+func (s LinkState) Accepts(kind EventKind) bool {
+	_, listed := linkTransitions[s][kind]
+	return listed
+}
+
 // Step applies an event to a link. It gives the link after it and true, or the link as it is and false when the machine has no such
 // transition: the caller counts it and goes on.
 func Step(link Link, event LinkEvent, now time.Time) (Link, bool) {
