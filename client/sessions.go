@@ -40,7 +40,15 @@ type Link struct {
 	Deadline time.Time `json:"deadline"`
 	Queue    *Queue    `json:"queue"`
 	Warning  *Note     `json:"warning"`
-	Prompt   *Prompt   `json:"prompt"`
+	// Holder names the other session that has the phone's number, if the user may see it.
+	Holder *Holder `json:"holder"`
+	Prompt *Prompt `json:"prompt"`
+}
+
+// Holder is a session that has a number which somebody wanted to link once more.
+type Holder struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // Queue is where a link stands that waits for its turn; 1 is next.

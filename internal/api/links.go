@@ -20,6 +20,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/store"
 )
 
 // LinkView is a link as the API shows it.
@@ -31,9 +32,31 @@ type LinkView struct {
 	Deadline *time.Time        `json:"deadline,omitempty" doc:"When this state ends by itself."`
 	QueuedAt time.Time         `json:"queued_at"`
 	EndedAt  *time.Time        `json:"ended_at,omitempty"`
+	Holder   *HolderView       `json:"holder,omitempty" doc:"The other session that has the phone's number, when the state is duplicate and the session belongs to the same user."`
 	Queue    *QueueView        `json:"queue,omitempty" doc:"Where it stands while it waits for its turn."`
 	Warning  *NoteView         `json:"warning,omitempty" doc:"What raises the risk of this link; only in the answer that starts it."`
 	Prompt   *PromptView       `json:"prompt,omitempty" doc:"What the person has to scan or type now."`
+}
+
+// HolderView names a session that has a number which somebody wanted to link once more.
+type HolderView struct {
+	ID   session.ID `json:"id"`
+	Name string     `json:"name"`
+}
+
+// viewHolder names the other session, if the user of this one may see it. One that is gone by now is not named.
+func (a *API) viewHolder(ctx context.Context, s session.Session) (*HolderView, error) {
+	if s.Link.Holder == "" {
+		return nil, nil
+	}
+	holder, err := a.options.Sessions.Get(ctx, s.Link.Holder)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && holder.UserID != s.UserID) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &HolderView{ID: holder.ID, Name: holder.Name}, nil
 }
 
 // PromptView is what a person has to scan or type. It is a secret: whoever scans it owns the link.
@@ -153,6 +176,9 @@ func (a *API) presentLink(ctx context.Context, id session.ID) (LinkView, error) 
 	}
 	view := viewLink(found)
 	if view.Queue, err = a.viewQueue(ctx, found); err != nil {
+		return LinkView{}, err
+	}
+	if view.Holder, err = a.viewHolder(ctx, found); err != nil {
 		return LinkView{}, err
 	}
 	if prompt != nil {

@@ -330,34 +330,29 @@ func TestLogoutPausesTheCampaignAndLinkingAgainResumesIt(t *testing.T) {
 	}
 }
 
+// TestPhoneOfAnotherSessionIsRefused, and which session has it is told to its own user only.
 func TestPhoneOfAnotherSessionIsRefused(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	_, phone := w.link(1)
-	second, err := w.api.CreateSession(t.Context(), "somebody else", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.api.StartLink(t.Context(), second.ID, "qr", ""); err != nil {
-		t.Fatal(err)
-	}
-	var code string
-	w.await("a QR is shown", func(ctx context.Context) (bool, error) {
-		link, err := w.api.Link(ctx, second.ID)
-		if link.Prompt != nil {
-			code = link.Prompt.QR
+	first, phone := w.link(1)
+	for _, user := range []string{"somebody else", first.UserID} {
+		second, err := w.api.CreateSession(t.Context(), user, "")
+		if err != nil {
+			t.Fatal(err)
 		}
-		return code != "", err
-	})
-	if err := phone.ScanQR(t.Context(), code); err == nil {
-		t.Error("the phone was accepted")
-	}
-	w.await("the link is a duplicate", func(ctx context.Context) (bool, error) {
-		link, err := w.api.Link(ctx, second.ID)
-		return link.State == "duplicate", err
-	})
-	if state := w.awaitState(second.ID, "new"); state.Reason != "number_already_linked" {
-		t.Errorf("reason %q", state.Reason)
+		if _, err := w.api.StartLink(t.Context(), second.ID, "qr", ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := phone.ScanQR(t.Context(), w.awaitLink(second.ID, "qr").Prompt.QR); err == nil {
+			t.Error("the phone was accepted")
+		}
+		link := w.awaitLink(second.ID, "duplicate")
+		if told := link.Holder != nil; told != (user == first.UserID) || told && (link.Holder.ID != first.ID || link.Holder.Name != first.Name) {
+			t.Errorf("%s is told of %+v", user, link.Holder)
+		}
+		if state := w.awaitState(second.ID, "new"); state.Reason != "number_already_linked" {
+			t.Errorf("reason %q", state.Reason)
+		}
 	}
 	if devices := phone.Devices(); len(devices) != 1 {
 		t.Errorf("%d devices on the phone, want 1", len(devices))

@@ -36,6 +36,8 @@ type attempt struct {
 	// tries counts the connections; refusal is why this side refused the phone.
 	tries   int
 	refusal atomic.Pointer[fault.Error]
+	// holder is the other session that has the phone's number.
+	holder atomic.Pointer[session.ID]
 	// pairing is the open connection; answering gives it what a person answered, and refusals says that WhatsApp did not accept that.
 	pairing   Pairing
 	answering sync.WaitGroup
@@ -235,11 +237,12 @@ func (a *attempt) accept(ctx context.Context, device session.Device) error {
 }
 
 func (a *attempt) acceptable(ctx context.Context, device session.Device) error {
-	taken, err := a.linker.holderOf(ctx, device.Phone, a.job.SessionID)
+	holder, err := a.linker.holderOf(ctx, device.Phone, a.job.SessionID)
 	if err != nil {
 		return err
 	}
-	if taken {
+	if holder != "" {
+		a.holder.Store(&holder)
 		return fault.New(fault.Conflict, string(session.ReasonDuplicate), "This number is linked to another session; unlink it there first")
 	}
 	until, err := a.linker.options.Limits.NumberRests(ctx, device.Phone)

@@ -51,7 +51,11 @@ func (a *attempt) refused(ctx context.Context, reason session.Reason) error {
 		return errAgain
 	}
 	if reason == session.ReasonDuplicate {
-		return a.step(ctx, session.LinkEvent{Kind: session.EventDuplicate, Reason: reason})
+		return a.stepWith(ctx, session.LinkEvent{Kind: session.EventDuplicate, Reason: reason}, func(s *session.Session) {
+			if holder := a.holder.Load(); holder != nil {
+				s.Link.Holder = *holder
+			}
+		})
 	}
 	return a.step(ctx, session.LinkEvent{Kind: session.EventRefused, Reason: reason})
 }
@@ -261,8 +265,8 @@ func (a *attempt) count(link session.Link) {
 	a.linker.metrics.duration.WithLabelValues(string(link.State)).Observe(time.Since(a.began).Seconds())
 }
 
-// holderOf tells whether another session has a phone's number linked.
-func (l *Linker) holderOf(ctx context.Context, phone string, except session.ID) (bool, error) {
+// holderOf gives the other session that has a phone's number linked; empty when there is none.
+func (l *Linker) holderOf(ctx context.Context, phone string, except session.ID) (session.ID, error) {
 	var linked []session.State
 	for _, state := range session.States() {
 		if state.Linked() {
@@ -273,15 +277,15 @@ func (l *Linker) holderOf(ctx context.Context, phone string, except session.ID) 
 	for {
 		list, err := l.options.Sessions.List(ctx, session.Filter{States: linked}, page)
 		if err != nil {
-			return false, fmt.Errorf("look for the number's session: %w", err)
+			return "", fmt.Errorf("look for the number's session: %w", err)
 		}
 		for _, other := range list.Items {
 			if other.ID != except && other.Device.Phone == phone {
-				return true, nil
+				return other.ID, nil
 			}
 		}
 		if list.Next == "" {
-			return false, nil
+			return "", nil
 		}
 		page.After = list.Next
 	}

@@ -67,6 +67,8 @@ type Link struct {
 	Phone  string
 	State  LinkState
 	Reason Reason
+	// Holder is the other session that has the phone's number, when State is LinkDuplicate. Only who may see that session may be told.
+	Holder ID
 	// QRIndex counts the codes shown so far in this attempt, from 1; zero: none yet.
 	QRIndex int
 	// Deadline is when the present state ends by itself; zero: it has none.

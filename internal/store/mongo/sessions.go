@@ -44,6 +44,7 @@ type linkDocument struct {
 	Phone     string            `bson:"phone"`
 	State     session.LinkState `bson:"state"`
 	Reason    session.Reason    `bson:"reason"`
+	Holder    session.ID        `bson:"holder,omitempty"`
 	QRIndex   int               `bson:"qr_index"`
 	Deadline  time.Time         `bson:"deadline,omitempty"`
 	QueuedAt  time.Time         `bson:"queued_at,omitempty"`

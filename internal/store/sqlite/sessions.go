@@ -12,13 +12,13 @@ type Sessions struct{ db *DB }
 
 const sessionColumns = `id, revision, user_id, name, state, reason, paused_until, device_jid, device_lid, device_phone, egress,
 	created_at, updated_at, linked_at, link_id, link_method, link_phone, link_state, link_reason, link_qr_index, link_deadline,
-	link_queued_at, link_started_at, link_ended_at, phone_seen_at`
+	link_queued_at, link_started_at, link_ended_at, phone_seen_at, link_holder`
 
 const (
 	insertSession = `INSERT INTO sessions (` + sessionColumns + `)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateSession = `UPDATE sessions SET (` + sessionColumns + `)
-		= (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+		= (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
 		WHERE id = ?1 AND revision = ?2 - 1`
 	sessionExists = `SELECT 1 FROM sessions WHERE id = ?`
 	selectSession = `SELECT ` + sessionColumns + ` FROM sessions WHERE id = ?`
@@ -30,14 +30,14 @@ func sessionValues(s session.Session, revision int64) []any {
 	return []any{s.ID, revision, s.UserID, s.Name, s.State, s.Reason, instant(s.Until), s.Device.JID, s.Device.LID, s.Device.Phone, s.Egress,
 		instant(s.CreatedAt), instant(s.UpdatedAt), instant(s.LinkedAt), s.Link.ID, s.Link.Method, s.Link.Phone, s.Link.State,
 		s.Link.Reason, s.Link.QRIndex, instant(s.Link.Deadline), instant(s.Link.QueuedAt), instant(s.Link.StartedAt), instant(s.Link.EndedAt),
-		instant(s.PhoneSeenAt)}
+		instant(s.PhoneSeenAt), s.Link.Holder}
 }
 
 func scanSession(from row) (s session.Session, err error) {
 	err = from.Scan(&s.ID, &s.Revision, &s.UserID, &s.Name, &s.State, &s.Reason, (*instant)(&s.Until), &s.Device.JID, &s.Device.LID,
 		&s.Device.Phone, &s.Egress, (*instant)(&s.CreatedAt), (*instant)(&s.UpdatedAt), (*instant)(&s.LinkedAt), &s.Link.ID, &s.Link.Method,
 		&s.Link.Phone, &s.Link.State, &s.Link.Reason, &s.Link.QRIndex, (*instant)(&s.Link.Deadline), (*instant)(&s.Link.QueuedAt),
-		(*instant)(&s.Link.StartedAt), (*instant)(&s.Link.EndedAt), (*instant)(&s.PhoneSeenAt))
+		(*instant)(&s.Link.StartedAt), (*instant)(&s.Link.EndedAt), (*instant)(&s.PhoneSeenAt), &s.Link.Holder)
 	return s, err
 }
 
