@@ -54,6 +54,7 @@ type Options struct {
 	Sessions   session.Store
 	Campaigns  campaign.Store
 	Deliveries campaign.Deliveries
+	Histories  session.Histories
 	Queue      Queue
 	Prompts    Prompts
 	Answers    Answers
@@ -91,8 +92,8 @@ type API struct {
 // New checks the options and makes an API; it starts nothing.
 func New(options Options) (*API, error) {
 	switch {
-	case options.Sessions == nil, options.Campaigns == nil, options.Deliveries == nil:
-		return nil, errors.New("api: Sessions, Campaigns and Deliveries are required")
+	case options.Sessions == nil, options.Campaigns == nil, options.Deliveries == nil, options.Histories == nil:
+		return nil, errors.New("api: Sessions, Campaigns, Deliveries and Histories are required")
 	case options.Queue == nil, options.Prompts == nil, options.Answers == nil, options.Watcher == nil, options.Links == nil:
 		return nil, errors.New("api: Queue, Prompts, Answers, Watcher and Links are required")
 	}

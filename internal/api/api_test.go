@@ -136,7 +136,7 @@ func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 	if f.links, err = pace.NewLinks(pace.LinksOptions{Bucket: &pace.Memory{}, Rules: pace.DefaultRules()}); err != nil {
 		t.Fatal(err)
 	}
-	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(),
+	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(), Histories: database.Histories(),
 		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
 	change(&options, database)
 	served, err := api.New(options)

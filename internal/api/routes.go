@@ -28,6 +28,8 @@ func (a *API) Handler() http.Handler {
 	huma.Register(doors, operation(http.MethodPost, "/v1/sessions", "create-session", "Create a session", http.StatusCreated), a.createSession)
 	huma.Register(doors, operation(http.MethodGet, "/v1/sessions", "list-sessions", "List sessions", http.StatusOK), a.listSessions)
 	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}", "get-session", "Get a session", http.StatusOK), a.getSession)
+	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}/history", "get-session-history", "Get what happened to a session lately", http.StatusOK), a.getHistory)
+	huma.Register(doors, operation(http.MethodGet, "/v1/sessions/{id}/diagnosis", "get-session-diagnosis", "Get why a session was logged out, as far as it can be told", http.StatusOK), a.getDiagnosis)
 	huma.Register(doors, operation(http.MethodDelete, "/v1/sessions/{id}", "delete-session", "Unlink and delete a session", http.StatusAccepted), a.deleteSession)
 
 	huma.Register(doors, limited(operation(http.MethodPost, "/v1/sessions/{id}/link", "start-link", "Link a phone", http.StatusAccepted)), a.startLink)

@@ -52,6 +52,7 @@ type stores struct {
 	campaigns    campaign.Store
 	deliveries   campaign.Deliveries
 	suppressions campaign.Suppressions
+	histories    session.Histories
 	// keys are the rows of the key store; nil: they are in a file of their own.
 	keys store.Keys
 	// health tells whether the database answers.
@@ -80,7 +81,7 @@ func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) err
 	}
 	closing.add("database", database.Close)
 	d.stores = stores{
-		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
+		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(), histories: database.Histories(),
 	}
 	d.health = func(ctx context.Context) error {
 		_, err := d.sessions.List(ctx, session.Filter{}, store.Page{Size: 1})
@@ -100,7 +101,7 @@ func (a *App) openMongo(ctx context.Context, d *doors, closing *cleanups) error 
 		return err
 	}
 	d.stores = stores{
-		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(),
+		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(), histories: database.Histories(),
 		keys: database.Keys(), health: database.Health,
 	}
 	return nil

@@ -87,7 +87,7 @@ func (a *App) wireWork(ctx context.Context, p *parts) error {
 func (a *App) wireHost(_ context.Context, p *parts) error {
 	var err error
 	p.host, err = sender.NewHost(sender.HostOptions{
-		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, WhatsApp: whatsApp{p.gateway, p.ways},
+		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, WhatsApp: whatsApp{p.gateway, p.ways},
 		Leases: senderLeases{p.keeper}, Queue: p.queue, Watcher: p.queue, Sends: p.queue, Pace: a.options.Pace,
 		Egresses: p.links, MaxConnections: a.options.MaxConnections, ConnectJitter: a.options.ConnectJitter, Log: a.options.Log, Registerer: a.registry,
 	})
@@ -128,7 +128,7 @@ func (a *App) wireRunner(_ context.Context, p *parts) error {
 func (a *App) wireLinker(_ context.Context, p *parts) error {
 	var err error
 	p.linker, err = linker.New(linker.Options{
-		Sessions: p.sessions, Phones: phones{p.gateway, p.ways}, Facts: p.queue, Watcher: p.queue, Leases: linkerLeases{p.keeper},
+		Sessions: p.sessions, Histories: p.histories, Phones: phones{p.gateway, p.ways}, Facts: p.queue, Watcher: p.queue, Leases: linkerLeases{p.keeper},
 		Prompts: observedPrompts{p.prompts, a.options.SeeQR}, Answers: p.answers, Timing: a.options.Links, Log: a.options.Log, Registerer: a.registry,
 		Commands: p.queue, Turns: p.links, Limits: p.links,
 	})
@@ -145,7 +145,7 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 	}
 	p.api, err = api.New(api.Options{
 		Egress: egress, Links: p.links,
-		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Queue: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
 		AllowedOrigins: a.options.AllowedOrigins, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
 	})
 	return err

@@ -289,7 +289,16 @@ func (a *attempt) release(ctx context.Context, lease Lease) {
 func (a *attempt) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
+	a.remember(ctx, session.HistoryEntry{Kind: session.EntryLinked})
 	return a.step(ctx, session.LinkEvent{Kind: session.EventReady})
+}
+
+// remember tells the session's history what happened. What cannot be written is missing in the story, and holds nothing up.
+func (a *attempt) remember(ctx context.Context, entry session.HistoryEntry) {
+	entry.At, entry.Egress = time.Now().UTC(), a.egress
+	if err := session.Remember(ctx, a.linker.options.Histories, a.job.SessionID, entry); err != nil {
+		a.log.Warn("what happened could not be written down", "class", fault.Of(err).Label(), "error", err)
+	}
 }
 
 // finishInterrupted ends a link whose phone had accepted when its worker died: the device is saved, and its host will log it in.

@@ -122,17 +122,19 @@ func (t Timing) complete() Timing {
 // Options are the parts of a Linker. Those without a stated default are required.
 type Options struct {
 	Sessions session.Store
-	Phones   Phones
-	Facts    Facts
-	Prompts  Prompts
-	Answers  Answers
-	Watcher  Watcher
-	Leases   Leases
-	Commands Commands
-	Turns    Turns
-	Limits   Limits
-	Timing   Timing
-	Log      *slog.Logger
+	// Histories is told of the ends of links that paired.
+	Histories session.Histories
+	Phones    Phones
+	Facts     Facts
+	Prompts   Prompts
+	Answers   Answers
+	Watcher   Watcher
+	Leases    Leases
+	Commands  Commands
+	Turns     Turns
+	Limits    Limits
+	Timing    Timing
+	Log       *slog.Logger
 	// Registerer takes the metrics; nil: they are not exposed.
 	Registerer prometheus.Registerer
 }
@@ -145,9 +147,9 @@ type Linker struct {
 
 // New checks the options and makes a linker.
 func New(options Options) (*Linker, error) {
-	if options.Sessions == nil || options.Phones == nil || options.Facts == nil || options.Prompts == nil || options.Answers == nil || options.Watcher == nil ||
+	if options.Sessions == nil || options.Histories == nil || options.Phones == nil || options.Facts == nil || options.Prompts == nil || options.Answers == nil || options.Watcher == nil ||
 		options.Leases == nil || options.Commands == nil || options.Turns == nil || options.Limits == nil {
-		return nil, errors.New("linker: Sessions, Phones, Facts, Prompts, Answers, Watcher, Leases, Commands, Turns and Limits are required")
+		return nil, errors.New("linker: Sessions, Histories, Phones, Facts, Prompts, Answers, Watcher, Leases, Commands, Turns and Limits are required")
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)

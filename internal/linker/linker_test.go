@@ -83,11 +83,12 @@ func (s *sessions) Delete(_ context.Context, id session.ID) error {
 
 // stage is one session, one linker, and everything around them.
 type stage struct {
-	t        *testing.T
-	sessions *sessions
-	linker   *Linker
-	log      bytes.Buffer
-	pairing  chan session.PairRequest
+	t         *testing.T
+	sessions  *sessions
+	histories histories
+	linker    *Linker
+	log       bytes.Buffer
+	pairing   chan session.PairRequest
 
 	mu      sync.Mutex
 	states  []session.LinkState
@@ -104,6 +105,39 @@ type stage struct {
 	given  *session.Answer
 	passed []string
 	refuse error
+}
+
+// histories has one session's history.
+type histories struct {
+	mu      sync.Mutex
+	history session.History
+}
+
+func (h *histories) Get(context.Context, session.ID) (session.History, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.history.Revision == 0 {
+		return session.History{}, store.ErrNotFound
+	}
+	return h.history, nil
+}
+
+func (h *histories) Put(_ context.Context, put session.History) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	put.Revision++
+	h.history = put
+	return nil
+}
+
+// kinds tells the story in short.
+func (h *histories) kinds() (kinds []session.EntryKind) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, entry := range h.history.Entries {
+		kinds = append(kinds, entry.Kind)
+	}
+	return kinds
 }
 
 type lease struct {
@@ -238,7 +272,7 @@ func newStage(t *testing.T) *stage {
 	if s.pace, err = pace.NewLinks(pace.LinksOptions{Bucket: &pace.Memory{}, Rules: pace.DefaultRules()}); err != nil {
 		t.Fatal(err)
 	}
-	s.linker, err = New(Options{Sessions: s.sessions, Phones: s, Facts: s, Prompts: s, Answers: s, Watcher: s, Leases: s, Commands: s, Turns: s.pace, Limits: s.pace,
+	s.linker, err = New(Options{Sessions: s.sessions, Histories: &s.histories, Phones: s, Facts: s, Prompts: s, Answers: s, Watcher: s, Leases: s, Commands: s, Turns: s.pace, Limits: s.pace,
 		Log: slog.New(slog.NewTextHandler(&s.log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -416,6 +450,16 @@ func TestHowLinksEnd(t *testing.T) {
 				}
 				if row.state != session.LinkReady && (!record.Device.IsZero() || record.State.Linked()) {
 					t.Errorf("a device is left behind: %+v", record)
+				}
+				var remembered []session.EntryKind
+				switch {
+				case row.state == session.LinkReady:
+					remembered = []session.EntryKind{session.EntryLinked}
+				case row.reason == session.ReasonLoggedOut:
+					remembered = []session.EntryKind{session.EntryEnded}
+				}
+				if difference := cmp.Diff(remembered, s.histories.kinds()); difference != "" {
+					t.Errorf("remembered (-want +got):\n%s", difference)
 				}
 			})
 		})

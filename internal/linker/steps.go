@@ -73,6 +73,7 @@ func (a *attempt) worthASecondCode(reason session.Reason) bool {
 // connectionEnded ends a link whose connection ended for good. After the phone accepted, that can be a logout like any other.
 func (a *attempt) connectionEnded(ctx context.Context, signal session.Ended) error {
 	if a.hasPaired() && signal.Reason.CoolsDown() {
+		a.remember(ctx, session.HistoryEntry{Kind: session.EntryEnded, Reason: signal.Reason, Detail: signal.Detail})
 		now := time.Now().UTC()
 		err := a.linker.options.Limits.Record(ctx, session.Logout{Session: a.job.SessionID, Egress: a.egress, Phone: a.device.Phone,
 			Reason: signal.Reason, LinkedAt: a.pairedAt, At: now, Until: signal.Until})

@@ -136,7 +136,7 @@ func (w *town) worker(ctx context.Context, turn chan struct{}) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l, err := New(Options{Sessions: w.sessions, Phones: w, Facts: w, Prompts: w, Answers: w, Watcher: w, Leases: w, Commands: w, Turns: links, Limits: links,
+	l, err := New(Options{Sessions: w.sessions, Histories: &histories{}, Phones: w, Facts: w, Prompts: w, Answers: w, Watcher: w, Leases: w, Commands: w, Turns: links, Limits: links,
 		Log: slog.New(slog.NewTextHandler(lockedWriter{w}, nil))})
 	if err != nil {
 		w.t.Fatal(err)
@@ -531,9 +531,9 @@ func (p *pairing) mischief() {
 	}
 }
 
-// history is one short story of a few sessions on two egresses and two linkers, with commands that come twice, cancelled links, leases that are
+// tale is one short story of a few sessions on two egresses and two linkers, with commands that come twice, cancelled links, leases that are
 // lost and linkers that stop.
-func (w *town) history() {
+func (w *town) tale() {
 	w.behave = (*pairing).mischief
 	var users []session.ID
 	for number := range 2 + int(w.some(4)) {
@@ -605,7 +605,7 @@ func TestHistoriesKeepTheInvariants(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			w := newTown(t, seed)
-			w.history()
+			w.tale()
 			ready += len(w.ready)
 		})
 	}

@@ -35,6 +35,7 @@ type HostOptions struct {
 	Sessions   session.Store
 	Campaigns  campaign.Store
 	Deliveries campaign.Deliveries
+	Histories  session.Histories
 	WhatsApp   WhatsApp
 	Leases     Leases
 	Queue      Queue
@@ -83,8 +84,8 @@ type rest struct {
 // NewHost checks the options and makes a host; it starts nothing.
 func NewHost(options HostOptions) (*Host, error) {
 	switch {
-	case options.Sessions == nil || options.Campaigns == nil || options.Deliveries == nil:
-		return nil, errors.New("host: Sessions, Campaigns and Deliveries are required")
+	case options.Sessions == nil || options.Campaigns == nil || options.Deliveries == nil || options.Histories == nil:
+		return nil, errors.New("host: Sessions, Campaigns, Deliveries and Histories are required")
 	case options.WhatsApp == nil || options.Leases == nil || options.Queue == nil || options.Watcher == nil || options.Sends == nil:
 		return nil, errors.New("host: WhatsApp, Leases, Queue, Watcher and Sends are required")
 	case options.MaxConnections < 0 || options.ConnectJitter < 0 || options.SweepEvery < 0:

@@ -727,7 +727,7 @@ func TestStoreThatFailsForAWhileIsCaughtUpWith(t *testing.T) {
 func TestHostOptionsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	m, q, b, a := newMemory(), newQueue(), newBucket(), newWhatsApp()
-	good := HostOptions{Sessions: memorySessions{m}, Campaigns: memoryCampaigns{m}, Deliveries: memoryDeliveries{memory: m}, WhatsApp: a,
+	good := HostOptions{Sessions: memorySessions{m}, Campaigns: memoryCampaigns{m}, Deliveries: memoryDeliveries{memory: m}, Histories: memoryHistories{m}, WhatsApp: a,
 		Leases: b, Queue: q, Watcher: q, Sends: q}
 	if _, err := NewHost(good); err != nil {
 		t.Fatal(err)

@@ -37,6 +37,7 @@ type hosting struct {
 	linked    session.Session
 	stability *stability
 	phone     phoneWatch
+	journal   *journal
 	// connection is set before requests are served.
 	connection Connection
 }
@@ -55,7 +56,7 @@ func newHosting(h *Host, found session.Session, claimed Lease) *hosting {
 	closing := make(chan struct{})
 	return &hosting{host: h, id: found.ID, egress: found.EgressName(), lease: claimed, pacer: pacer, receipts: newReceiptBook(),
 		look: make(chan struct{}, 1), ended: make(chan endedError, 1),
-		stability: newStability(h.metrics.stable), phone: newPhoneWatch(), closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
+		stability: newStability(h.metrics.stable), phone: newPhoneWatch(), journal: newJournal(), closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
 }
 
 // lookAgain makes the hosting read its record soon.
@@ -99,6 +100,8 @@ func (s *hosting) run(ctx context.Context) error {
 
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
+	s.journal.due.Stop()
+	s.flushSends(leaving)
 	left, changed, leaveErr := s.apply(leaving, toOffline(session.ReasonNone))
 	if releaseErr := s.lease.Release(leaving); releaseErr != nil {
 		s.host.options.Log.Warn("lease could not be given back and will expire", "session", string(s.id), "error", releaseErr)
@@ -209,6 +212,7 @@ func (s *hosting) cannotOpen(held context.Context, current session.Session, err 
 	if current.State == session.Removing {
 		return s.erase(held, current)
 	}
+	s.note(held, session.EntryEnded, session.ReasonLoggedOut, "keys gone")
 	s.recordLogout(held, session.Ended{Reason: session.ReasonLoggedOut})
 	s.report(held, toLoggedOut(session.ReasonLoggedOut))
 	return nil
@@ -232,6 +236,9 @@ func (s *hosting) hold(ctx context.Context, current session.Session) (session.Se
 			continue
 		case <-s.phone.due.C:
 			s.lookAtPhone(ctx, current)
+			continue
+		case <-s.journal.due.C:
+			s.flushSends(ctx)
 			continue
 		case <-s.look:
 		}

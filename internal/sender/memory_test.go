@@ -22,6 +22,7 @@ type memory struct {
 	order      map[campaign.ID][]string
 	runs       map[string]string
 	suppressed map[string]campaign.Suppression
+	histories  map[session.ID]session.History
 	// fail, if set, may refuse an operation.
 	fail func(operation string) error
 	// recorded has the length of every batch of outcomes.
@@ -34,7 +35,7 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{sessions: map[session.ID]session.Session{}, campaigns: map[campaign.ID]campaign.Campaign{},
 		deliveries: map[string]campaign.Delivery{}, order: map[campaign.ID][]string{}, runs: map[string]string{},
-		suppressed: map[string]campaign.Suppression{}, claims: map[string]int{}}
+		suppressed: map[string]campaign.Suppression{}, histories: map[session.ID]session.History{}, claims: map[string]int{}}
 }
 
 // lock takes the lock for an operation, or gives the failure that is wished for.
@@ -350,4 +351,33 @@ func (m memorySuppressions) Among(ctx context.Context, phones []string) (map[str
 		}
 	}
 	return found, nil
+}
+
+type memoryHistories struct{ *memory }
+
+func (m memoryHistories) Get(ctx context.Context, id session.ID) (session.History, error) {
+	unlock, err := m.lock(ctx, "get history")
+	if err != nil {
+		return session.History{}, err
+	}
+	defer unlock()
+	found, there := m.histories[id]
+	if !there {
+		return found, store.ErrNotFound
+	}
+	return found, nil
+}
+
+func (m memoryHistories) Put(ctx context.Context, put session.History) error {
+	unlock, err := m.lock(ctx, "put history")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if m.histories[put.Session].Revision != put.Revision {
+		return store.ErrConflict
+	}
+	put.Revision++
+	m.histories[put.Session] = put
+	return nil
 }

@@ -19,12 +19,15 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 		s.connected(ctx)
 	case session.Disconnected, session.Restarting:
 		s.gate.setOnline(false)
-		s.stability.broken()
+		if s.stability.broken() {
+			s.note(ctx, session.EntryDisconnected, session.ReasonConnectionLost, "")
+		}
 		s.report(ctx, toOffline(session.ReasonConnectionLost))
 	case session.Ended:
 		s.end(ctx, signal)
 	case session.Restricted:
 		s.restricted(ctx, signal)
+		s.note(ctx, restrictionKind(signal), session.ReasonReachOutLock, "")
 	case session.QROffered:
 		s.host.metrics.qrIgnored.Inc()
 		log.Info("QR ignored: the session is linked", "session", string(s.id))
@@ -35,6 +38,7 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 	case session.RetryAsked:
 		s.host.metrics.retries.Inc()
 	case session.MessageArrived:
+		s.journal.wrote(signal.Phone)
 		s.keep(ctx, func(ctx context.Context) error {
 			return s.host.options.Queue.PublishFact(ctx, events.MessageReceived{Version: events.FactVersion, SessionID: s.id,
 				MessageIn: signal.MessageID, Phone: signal.Phone, LID: signal.LID, Text: signal.Text, At: signal.At.UTC()})
@@ -43,14 +47,24 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 		log.Warn("WhatsApp does not answer keep-alives", "session", string(s.id), "since", signal.Since)
 	case session.StreamFailed:
 		log.Warn("WhatsApp reported a stream error", "session", string(s.id), "code", signal.Code)
+		s.note(ctx, session.EntryStreamError, session.ReasonNone, signal.Code)
 	}
+}
+
+func restrictionKind(signal session.Restricted) session.EntryKind {
+	if signal.Active {
+		return session.EntryRestricted
+	}
+	return session.EntryUnrestricted
 }
 
 // connected opens the gate. WhatsApp's client reports it after every reconnect and sometimes twice: then nothing happens but a counter.
 func (s *hosting) connected(ctx context.Context) {
 	s.wasReady.Store(true)
 	s.gate.setOnline(true)
-	s.stability.begin()
+	if s.stability.begin() {
+		s.note(ctx, session.EntryConnected, session.ReasonNone, "")
+	}
 	stored, changed := s.report(ctx, toReady())
 	if !changed && stored.State == session.Ready {
 		s.host.metrics.readyDuplicates.Inc()
@@ -62,6 +76,7 @@ func (s *hosting) end(ctx context.Context, signal session.Ended) {
 	s.gate.setOnline(false)
 	s.stability.broken()
 	s.host.options.Log.Warn("connection ended", "session", string(s.id), "reason", string(signal.Reason), "detail", signal.Detail)
+	s.note(ctx, session.EntryEnded, signal.Reason, signal.Detail)
 	s.recordLogout(ctx, signal)
 	s.report(ctx, toEnded(signal))
 	select {

@@ -32,27 +32,30 @@ func newStability(gauge prometheus.Gauge) *stability {
 	return &stability{gauge: gauge, due: due}
 }
 
-// begin is called when the session connects; a report that repeats itself changes nothing.
-func (s *stability) begin() {
+// begin is called when the session connects; a report that repeats itself changes nothing. It gives false then.
+func (s *stability) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.since.IsZero() {
-		return
+		return false
 	}
 	s.since = time.Now()
 	s.due.Reset(StableAfter)
+	return true
 }
 
-// broken is called when the connection breaks or ends.
-func (s *stability) broken() {
+// broken is called when the connection breaks or ends. It gives false when it was broken already.
+func (s *stability) broken() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	was := !s.since.IsZero()
 	s.due.Stop()
 	s.since = time.Time{}
 	if s.stable {
 		s.stable = false
 		s.gauge.Dec()
 	}
+	return was
 }
 
 // reached tells since when the session has been connected, once it is stable; false when it broke meanwhile, or is known to be stable.

@@ -150,6 +150,7 @@ func send(ctx context.Context, o *order) error {
 		return err
 	}
 	o.sentAt = sentAt
+	o.hosting.noteSend(ctx, o.request.Phone)
 	return nil
 }
 

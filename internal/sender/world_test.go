@@ -87,7 +87,7 @@ type testHost struct {
 func (w *world) host(change func(*HostOptions)) *testHost {
 	w.t.Helper()
 	registry := prometheus.NewRegistry()
-	options := HostOptions{Sessions: w.sessions(), Campaigns: w.campaigns(), Deliveries: w.deliveries(), WhatsApp: w.whatsapp,
+	options := HostOptions{Sessions: w.sessions(), Campaigns: w.campaigns(), Deliveries: w.deliveries(), Histories: memoryHistories{w.memory}, WhatsApp: w.whatsapp,
 		Leases: w.leases, Queue: w.queue, Watcher: w.queue, Sends: w.queue, Registerer: registry}
 	if change != nil {
 		change(&options)

@@ -48,7 +48,7 @@ func TestStoresKeepTheirPromises(t *testing.T) {
 func stores(t *testing.T, o mongo.Options) storetest.Stores {
 	t.Helper()
 	db := open(t, o)
-	return storetest.Stores{Sessions: db.Sessions(), Campaigns: db.Campaigns(), Deliveries: db.Deliveries(), Suppressions: db.Suppressions(),
+	return storetest.Stores{Sessions: db.Sessions(), Campaigns: db.Campaigns(), Deliveries: db.Deliveries(), Suppressions: db.Suppressions(), Histories: db.Histories(),
 		Idempotency: db.Idempotency(),
 		Reopen: func(t *testing.T) storetest.Stores {
 			if err := db.Close(); err != nil {

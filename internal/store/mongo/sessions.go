@@ -94,9 +94,12 @@ func (s *Sessions) Update(ctx context.Context, changed session.Session) error {
 	return s.db.explain(ctx, doing("update session", string(changed.ID)), err)
 }
 
-// Delete implements session.Store. Its proxy goes first: what fails half-way leaves a session to delete again, and no password without one.
+// Delete implements session.Store. What belongs to it goes first: what fails half-way leaves a session to delete again, and no password without one.
 func (s *Sessions) Delete(ctx context.Context, id session.ID) error {
 	err := s.db.Egresses().forget(ctx, id)
+	if err == nil {
+		err = s.db.Histories().forget(ctx, id)
+	}
 	if err == nil {
 		err = remove(ctx, s.db.sessions, string(id))
 	}

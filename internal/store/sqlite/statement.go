@@ -35,6 +35,7 @@ func writeStatements() []string {
 		insertDelivery, claimLeftover, claimPending, recordOutcome, settlePending, insertRejection,
 		insertSuppression, deleteSuppression,
 		insertEgress, updateEgress, deleteEgress,
+		insertHistory, updateHistory,
 		selectRequest, replaceRequest, finishRequest, requestExists, releaseRequest, purgeRequests,
 	}
 }

@@ -23,6 +23,7 @@ type Stores struct {
 	Campaigns    campaign.Store
 	Deliveries   campaign.Deliveries
 	Suppressions campaign.Suppressions
+	Histories    session.Histories
 	Idempotency  store.Idempotency
 	// Reopen closes these stores and opens the same database anew, as a process that starts again does.
 	Reopen func(t *testing.T) Stores
@@ -45,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"Settle":       settleChecks(),
 		"Rejections":   rejectionChecks(),
 		"Suppressions": suppressionChecks(),
+		"Histories":    historyChecks(),
 		"Idempotency":  idempotencyChecks(),
 		"Pages":        pageChecks(),
 		"Values":       valueChecks(),
