@@ -62,6 +62,8 @@ type Options struct {
 	Pace pace.Options
 	// Links is how long the steps of a link may take; the zero value of a field is the linker's own default.
 	Links linker.Timing
+	// Silence is how long a connection may bring nothing before it is opened again; zero: wa.DefaultSilence.
+	Silence time.Duration
 	// ConnectJitter is the longest random wait before a hosted session connects; zero: none.
 	ConnectJitter time.Duration
 	// Logouts is what a logout does to its number and its egress; nil: pace.DefaultRules, and with a simulator nothing.

@@ -38,6 +38,7 @@ type world struct {
 
 	mu      sync.Mutex
 	links   map[string][]session.LinkState
+	hosted  map[string][]events.SessionChanged
 	changed chan struct{}
 	// last is the last answer while the test waits, for its failure message.
 	last string
@@ -51,11 +52,17 @@ func start(t *testing.T) *world {
 // startWith is start with other options.
 func startWith(t *testing.T, change func(*app.Options, *wasim.Server)) *world {
 	t.Helper()
-	simulator, err := wasim.New(wasim.Options{AutoContacts: true, Receipts: wasim.DeliveredAndRead()})
+	return startOn(t, wasim.Options{AutoContacts: true, Receipts: wasim.DeliveredAndRead()}, change)
+}
+
+// startOn is startWith on another simulator.
+func startOn(t *testing.T, simulated wasim.Options, change func(*app.Options, *wasim.Server)) *world {
+	t.Helper()
+	simulator, err := wasim.New(simulated)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, changed: make(chan struct{}, 1)}
+	w := &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, hosted: map[string][]events.SessionChanged{}, changed: make(chan struct{}, 1)}
 	options := app.Options{
 		DataDir: t.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(), SeeFact: w.seeFact,
 		Log: slog.New(slog.DiscardHandler),
@@ -99,6 +106,12 @@ func (w *world) seeFact(_ string, data []byte) {
 	if json.Unmarshal(data, &fact) == nil && fact.LinkID != "" {
 		w.mu.Lock()
 		w.links[fact.LinkID] = append(w.links[fact.LinkID], fact.State)
+		w.mu.Unlock()
+	}
+	var changed events.SessionChanged
+	if json.Unmarshal(data, &changed) == nil && changed.State != "" && fact.LinkID == "" {
+		w.mu.Lock()
+		w.hosted[string(changed.SessionID)] = append(w.hosted[string(changed.SessionID)], changed)
 		w.mu.Unlock()
 	}
 	select {

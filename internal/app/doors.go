@@ -172,6 +172,6 @@ func (a *App) openWhatsApp(ctx context.Context, d *doors, closing *cleanups) err
 	if err != nil {
 		return err
 	}
-	d.gateway, err = wa.New(wa.Options{Keys: devices, Endpoint: a.options.WhatsApp, Versions: versions{d.pacing}, Log: a.options.Log, Registerer: a.registry})
+	d.gateway, err = wa.New(wa.Options{Keys: devices, Endpoint: a.options.WhatsApp, Silence: a.options.Silence, Versions: versions{d.pacing}, Log: a.options.Log, Registerer: a.registry})
 	return err
 }

@@ -56,7 +56,7 @@ func startFleet(t *testing.T, workers map[string]app.Role) *fleet {
 		}
 	})
 	uri, database := mongotest.Database(t)
-	f := &fleet{world: &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, changed: make(chan struct{}, 1)}}
+	f := &fleet{world: &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, hosted: map[string][]events.SessionChanged{}, changed: make(chan struct{}, 1)}}
 	f.facts.running = map[campaign.ID]bool{}
 	f.options = app.Options{
 		Servers: &app.Servers{NATS: broker.ClientURL(), Mongo: uri, Database: database}, KeySource: app.KeySource{Key: app.GenerateKey()},

@@ -26,8 +26,8 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 	case session.Ended:
 		s.end(ctx, signal)
 	case session.Restricted:
-		s.restricted(ctx, signal)
 		s.note(ctx, restrictionKind(signal), session.ReasonReachOutLock, "")
+		s.restricted(ctx, signal)
 	case session.QROffered:
 		s.host.metrics.qrIgnored.Inc()
 		log.Info("QR ignored: the session is linked", "session", string(s.id))

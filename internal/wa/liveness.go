@@ -13,9 +13,6 @@ import (
 // (peers.md W8).
 const DefaultSilence = 75 * time.Second
 
-// loginTime is how long an open connection may take until WhatsApp lets the device in.
-const loginTime = 30 * time.Second
-
 // pulse is when a connection last brought something, whatever it was.
 type pulse struct {
 	began time.Time

@@ -34,6 +34,9 @@ func (c *Client) broken(why breach) {
 	}
 }
 
+// loginShare is how much of the time that a connection may be silent it may take until WhatsApp lets the device in, in per cent: 30 of 75 s.
+const loginShare = 40
+
 // looksPerSilence is how often a connection is looked at within the time that it may be silent.
 const looksPerSilence = 5
 
@@ -68,7 +71,7 @@ func (c *Client) examine() breach {
 		return breachForsaken
 	case c.way.pulse != nil && c.way.pulse.age() > c.silence:
 		return breachSilent
-	case !c.whatsmeow.IsLoggedIn() && open > loginTime:
+	case !c.whatsmeow.IsLoggedIn() && open > c.silence*loginShare/100:
 		return breachNoLogin
 	}
 	return ""

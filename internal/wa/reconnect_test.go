@@ -130,3 +130,19 @@ func TestReconnectsWaitLongerAfterEachFailure(t *testing.T) {
 		}
 	})
 }
+
+// TestALostQuestionAfterLoginOnlyDelays: what WhatsApp does not answer right after a login holds the session up for a while, and breaks nothing.
+func TestALostQuestionAfterLoginOnlyDelays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		phone := w.phone(1)
+		client, heard, asked := w.keep(phone)
+		w.script(script.Rule{On: script.Passive, Account: phone.Number(), Times: 1, Do: script.LoseStanza()})
+		w.script(script.Rule{On: script.Clock, Account: phone.Number(), Times: 1, Do: script.CutConnection()})
+		time.Sleep(5 * time.Minute)
+		if got := asked.asked(); len(got) != 1 || count[session.Connected](heard) != 2 || !client.Connected() {
+			t.Errorf("turns %v, signals %v", got, heard.all())
+		}
+	})
+}

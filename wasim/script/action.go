@@ -49,6 +49,12 @@ const (
 	SecondSuccess Kind = "second_success"
 )
 
+// Kinds lists every kind but Pass, in the order of their declaration.
+func Kinds() []Kind {
+	return []Kind{HTTPStatus, Failure, StreamError, Replaced, DeviceRemoved, Cut, Silence, AckError, QueryError, DropStanza, DropReply, Delay, TimeLock,
+		PreKeysLow, Downgrade, OfferQR, SecondSuccess}
+}
+
 // Action is what happens when a rule strikes. Make it with the functions below.
 type Action struct {
 	Kind Kind `json:"kind"`
