@@ -123,7 +123,7 @@ func (c *Client) connect(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	if err == nil {
-		c.restart.Go(c.keepConnected)
+		c.beside(c.keepConnected)
 		return nil
 	}
 	c.Close()
@@ -280,10 +280,20 @@ func (c *Client) acceptPairing(jid types.JID, _, _ string) bool {
 	return err == nil
 }
 
+// beside does something on a goroutine that Close waits for; a closed client begins nothing. The lock keeps a late event of whatsmeow from beginning
+// while Close already waits.
+func (c *Client) beside(work func()) {
+	c.delivery.Lock()
+	defer c.delivery.Unlock()
+	if !c.closed.Load() {
+		c.restart.Go(work)
+	}
+}
+
 // restartAfterPairing opens the connection again, as error 515 asks for. After a pairing it waits for the event of the pairing, which whatsmeow raises
 // on a goroutine of its own: the order is what callers rely on.
 func (c *Client) restartAfterPairing() {
-	c.restart.Go(func() {
+	c.beside(func() {
 		if c.pairing != nil {
 			select {
 			case <-c.paired:
@@ -305,7 +315,7 @@ func (c *Client) requestCode() {
 	if !first {
 		return
 	}
-	c.restart.Go(func() {
+	c.beside(func() {
 		code, err := c.whatsmeow.PairPhone(c.life, c.pairing.Phone, true, whatsmeow.PairClientChrome, "Chrome (Linux)")
 		if err != nil {
 			c.log.Warn("pairing code refused", "class", fault.RetryLater.Label())
