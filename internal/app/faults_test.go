@@ -139,6 +139,10 @@ func (row hostedFault) play(t *testing.T) {
 		o.Silence, o.Logouts = row.silence, &rules
 	})
 	linked, phone := w.link(1)
+	w.await("everybody was told that it is ready", func(context.Context) (bool, error) {
+		told := w.hostedStates(linked.ID)
+		return len(told) > 0 && told[len(told)-1].State == session.Ready, nil
+	})
 	before := len(w.hostedStates(linked.ID))
 	if row.prepare != nil {
 		row.prepare(w.simulator)
@@ -197,6 +201,9 @@ func (w *world) checkStory(row hostedFault, id string, before int) {
 	for _, fact := range facts {
 		states = append(states, fact.State)
 		told = told || fact.Reason == row.reason
+	}
+	if len(states) > 0 && states[0] == session.Offline && row.states[0] != session.Offline {
+		states = states[1:] // a busy machine may see that the connection is closed before it has read why
 	}
 	if !row.atOnce && !slices.Equal(states, row.states) {
 		w.t.Errorf("the session passed %v, want %v", states, row.states)
