@@ -385,6 +385,10 @@ func (row linkFault) play(t *testing.T) {
 		t.Errorf("the link ended for %q, want %q", ended.Reason, row.reason)
 	}
 	w.awaitState(created.ID, string(row.session))
+	w.await("everybody was told how it ended", func(context.Context) (bool, error) {
+		states := w.states(link)
+		return len(states) > 0 && states[len(states)-1] == last, nil
+	})
 	want := append([]session.LinkState{session.LinkQueued}, row.states...)
 	if states := w.states(link); !slices.Equal(states, want) {
 		t.Errorf("the link passed %v, want %v", states, want)
