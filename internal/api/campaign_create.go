@@ -85,9 +85,9 @@ type draft struct {
 // planCampaign checks the text against the audience's columns, stores the campaign, writes one delivery per recipient, and queues it.
 // Nothing is sent before all of that is written. When planning ends early the campaign never sends.
 func (a *API) planCampaign(ctx context.Context, draft draft, audience campaign.Audience) (*campaignOutput, error) {
-	template, err := campaign.ParseTemplate(draft.Text)
+	templates, err := campaign.Campaign{Text: draft.Text}.Templates()
 	if err == nil {
-		err = template.Check(audience.Columns())
+		err = templates.Check(audience.Columns())
 	}
 	if err != nil {
 		return nil, a.problem(ctx, "read the text", err)
@@ -96,7 +96,7 @@ func (a *API) planCampaign(ctx context.Context, draft draft, audience campaign.A
 	if err != nil {
 		return nil, a.problem(ctx, "create campaign", err)
 	}
-	planned, err := campaign.PlanAudience(ctx, a.options.Deliveries, created.ID, template.Screen(audience.Rows()), a.now)
+	planned, err := campaign.PlanAudience(ctx, a.options.Deliveries, created.ID, templates.Screen(created.ID, audience.Rows()), a.now)
 	if err == nil && planned.Planned == 0 {
 		err = nobodyToWriteTo(planned)
 	}

@@ -14,6 +14,7 @@ package campaign
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,6 +28,23 @@ type ID string
 
 // NewID makes a campaign id; ids made later sort later.
 func NewID() ID { return ID("cmp_" + uuid.Must(uuid.NewV7()).String()) }
+
+// NewMessageID makes the id of a campaign that is one single message. It sorts behind those of all other campaigns.
+func NewMessageID() ID { return ID("msg_" + uuid.Must(uuid.NewV7()).String()) }
+
+// IsMessage tells whether the campaign is one single message.
+func (id ID) IsMessage() bool { return strings.HasPrefix(string(id), "msg_") }
+
+// beforeMessages sorts between the ids of campaigns and those of single messages.
+const beforeMessages = "cmp`"
+
+// Before gives the id that a list, newest first, begins before; empty: it begins at its end.
+func (f Filter) Before() string {
+	if f.WithoutMessages {
+		return beforeMessages
+	}
+	return ""
+}
 
 // State is what a campaign is doing: draft → scheduled → queued → running ⇄ paused → completed | cancelled | failed.
 type State string
@@ -61,7 +79,9 @@ type Campaign struct {
 	// Text is the message with {{column}} placeholders; Columns are the columns that it may name.
 	Text    string
 	Columns []string
-	State   State
+	// Settings say how it is sent.
+	Settings Settings
+	State    State
 	// Reason is a stable code for why it is paused or failed; empty otherwise.
 	Reason string
 	// ResumeAt is the earliest time to go on when it is paused by a limit; zero: when a person resumes it.
@@ -81,9 +101,11 @@ type Campaign struct {
 
 // Filter narrows a list of campaigns; its zero value takes all.
 type Filter struct {
-	UserID    string
-	SessionID session.ID
-	States    []State
+	// WithoutMessages leaves out the single messages (NewMessageID).
+	WithoutMessages bool
+	UserID          string
+	SessionID       session.ID
+	States          []State
 }
 
 // Store persists campaigns. The adapters are in internal/store; store/storetest says how they behave.
@@ -96,6 +118,9 @@ type Store interface {
 	State(ctx context.Context, id ID) (State, error)
 	// List gives campaigns in the order of their ids, newest first.
 	List(ctx context.Context, filter Filter, page store.Page) (store.List[Campaign], error)
+	// Delete removes a campaign with its deliveries and rejections; store.ErrNotFound when there is none. It is not one transaction: what it
+	// leaves when it fails half-way is deleted when it is called again.
+	Delete(ctx context.Context, id ID) error
 	// Update replaces a campaign and raises its Revision by one, if the stored one equals c.Revision; else store.ErrConflict.
 	Update(ctx context.Context, c Campaign) error
 }

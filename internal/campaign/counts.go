@@ -12,8 +12,8 @@ func (c Counts) Total() int {
 	return total
 }
 
-// AtLeast is the number of deliveries that got as far as a state on the way from Pending to Read: AtLeast(Sent) counts sent, delivered and
-// read. Deliveries that left the way (failed, skipped) are in no such number, though their rank is above Sending; AtLeast of
+// AtLeast is the number of deliveries that got as far as a state on the way from Pending to Replied: AtLeast(Sent) counts sent, delivered,
+// read and replied. Deliveries that left the way (failed, skipped) are in no such number, though their rank is above Sending; AtLeast of
 // one of these states counts that state alone.
 func (c Counts) AtLeast(state DeliveryState) int {
 	total := c[state]

@@ -32,11 +32,13 @@ const (
 	Delivered DeliveryState = "delivered"
 	// Read: the recipient opened it.
 	Read DeliveryState = "read"
+	// Replied: the recipient wrote back.
+	Replied DeliveryState = "replied"
 )
 
 // DeliveryStates lists every state, in the order of their ranks.
 func DeliveryStates() []DeliveryState {
-	return []DeliveryState{Pending, Sending, Unknown, FailedDelivery, Skipped, Sent, Delivered, Read}
+	return []DeliveryState{Pending, Sending, Unknown, FailedDelivery, Skipped, Sent, Delivered, Read, Replied}
 }
 
 // Rank orders the states: a write that would lower the rank of a delivery is ignored. Receipts rank above every verdict of the
@@ -77,6 +79,7 @@ type Delivery struct {
 	SentAt      time.Time
 	DeliveredAt time.Time
 	ReadAt      time.Time
+	RepliedAt   time.Time
 	UpdatedAt   time.Time
 }
 

@@ -16,6 +16,25 @@ var phoneWords = []string{"whatsapp", "wsp", "celular", "cel", "movil", "mobile"
 // phoneNames are names that mean a phone number only when nothing else is in the name ("numero", and not "numero de turno").
 var phoneNames = []string{"numero", "number", "nro", "num", "msisdn", "contacto", "contact"}
 
+// nameWords are what people call the name of a person, folded, the surest first: a text that asks for {{nombre}} means the column "First name".
+var nameWords = []string{"nombre", "nombres", "name", "firstname", "first", "paciente", "cliente", "apellido"}
+
+// guessColumn finds, among column names, the one that a placeholder means though it is called otherwise; "" when none is. Only the name of a
+// person is guessed: it is what nearly every text asks for.
+func guessColumn(key string, columns []string) string {
+	if !slices.Contains(nameWords[:4], key) {
+		return ""
+	}
+	for _, word := range nameWords {
+		for _, column := range columns {
+			if name := fold(column); name == word || hasWord(name, word) {
+				return column
+			}
+		}
+	}
+	return ""
+}
+
 // digitsOfData is how many digits in one column name make it improbable that it is a name.
 const digitsOfData = 7
 

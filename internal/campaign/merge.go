@@ -4,7 +4,7 @@ import "time"
 
 // Merge gives a delivery after an outcome. It is the rule of Deliveries.Record, which every adapter follows:
 //   - the state changes, with class, code and reason, only when its rank rises; of two outcomes of one rank the first recorded stands;
-//   - the time of a state (sent, delivered, read) is the earliest that was reported, whether the rank rises or not;
+//   - the time of a state (sent, delivered, read, replied) is the earliest that was reported, whether the rank rises or not;
 //   - UpdatedAt moves with the state, and never back.
 //
 // So outcomes may come late, early, twice and in any order, and end in the same state and times: a receipt that overtakes the sender's
@@ -17,6 +17,8 @@ func Merge(d Delivery, o Outcome) Delivery {
 		d.DeliveredAt = earliest(d.DeliveredAt, o.At)
 	case Read:
 		d.ReadAt = earliest(d.ReadAt, o.At)
+	case Replied:
+		d.RepliedAt = earliest(d.RepliedAt, o.At)
 	default: // the other states have no time of their own
 	}
 	if o.State.Rank() <= d.State.Rank() {

@@ -307,12 +307,12 @@ func TestMemoryDoesNotGrowWithTheAudience(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template, err := ParseTemplate("Hola {{nombre|vecino}}, su turno es el {{turno}}")
+	templates, err := Campaign{Text: "Hola {{nombre|vecino}}, su turno es el {{turno}}"}.Templates()
 	if err != nil {
 		t.Fatal(err)
 	}
 	deliveries := &sink{every: right / 10}
-	result, err := PlanAudience(t.Context(), deliveries, "cmp_1", template.Screen(audience.Rows()), now)
+	result, err := PlanAudience(t.Context(), deliveries, "cmp_1", templates.Screen("cmp_1", audience.Rows()), now)
 	if err != nil || result.Planned != right || deliveries.planned != right || result.Rejected != rows-right || deliveries.rejected != rows-right {
 		t.Fatalf("%+v, %d planned, %d rejected, %v", result, deliveries.planned, deliveries.rejected, err)
 	}

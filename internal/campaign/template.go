@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -22,6 +21,8 @@ const maxPlaceholders = 100
 // column is called. A single brace, and closing ones without an opening, are text; \{{ writes two opening braces.
 type Template struct {
 	parts []part
+	// mapping gives the columns of placeholders that are called otherwise, by their folded names.
+	mapping map[string]string
 }
 
 // part is a piece of text, or a placeholder when column is not empty.
@@ -122,7 +123,7 @@ func (t Template) Check(columns []string) error {
 	}
 	var details []fault.Detail
 	for _, name := range t.Placeholders() {
-		if key := fold(name); !known[key] && !isPhoneAlias(key) {
+		if key := fold(name); !known[key] && !isPhoneAlias(key) && t.mapping[key] == "" && guessColumn(key, columns) == "" {
 			details = append(details, unknownPlaceholder(name, columns))
 		}
 	}
@@ -143,7 +144,7 @@ func unknownPlaceholder(name string, columns []string) fault.Detail {
 
 // Render fills the placeholders from a recipient's fields. A missing or empty value becomes the fallback, or nothing.
 func (t Template) Render(fields map[string]string) string {
-	values := values{fields: fields}
+	values := values{fields: fields, mapping: t.mapping}
 	var text strings.Builder
 	for _, part := range t.parts {
 		if part.column == "" {
@@ -164,18 +165,26 @@ type values struct {
 	fields map[string]string
 	// folded has the fields by their folded names. It is made when a text first writes a name otherwise than the header does.
 	folded map[string]string
+	// mapping is that of the text.
+	mapping map[string]string
 }
 
 // of gives the value of a placeholder: by its exact name, by its folded one, and by what else the phone number may be called.
 func (v *values) of(placeholder part) string {
+	if column := v.mapping[placeholder.key]; column != "" {
+		placeholder = part{column: column, key: fold(column)}
+	}
 	if value, ok := v.fields[placeholder.column]; ok {
 		return value
 	}
 	if v.folded == nil {
 		v.folded = foldNames(v.fields)
 	}
-	if value, ok := v.folded[placeholder.key]; ok || !isPhoneAlias(placeholder.key) {
+	if value, ok := v.folded[placeholder.key]; ok {
 		return value
+	}
+	if !isPhoneAlias(placeholder.key) {
+		return v.folded[guessColumn(placeholder.key, slices.Sorted(maps.Keys(v.folded)))]
 	}
 	return v.folded[PhoneField] + v.folded[phoneAlias] // the one that is missing is not the other
 }
@@ -197,34 +206,3 @@ const phoneAlias = "telefono"
 
 // isPhoneAlias tells whether a folded name stands for the phone number whatever its column is called.
 func isPhoneAlias(key string) bool { return key == PhoneField || key == phoneAlias }
-
-// Screen refuses the rows whose message would be empty or too long, and passes the others on.
-func (t Template) Screen(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		for row, err := range rows {
-			if err == nil && row.Rejection == nil {
-				row = t.screen(row)
-			}
-			if !yield(row, err) {
-				return
-			}
-		}
-	}
-}
-
-func (t Template) screen(row Row) Row {
-	text := t.Render(row.Recipient.Fields)
-	rejection := &Rejection{Row: row.Recipient.Row}
-	switch {
-	case strings.TrimSpace(text) == "":
-		rejection.Code, rejection.Reason = "text_empty", "The message to this recipient would be empty; fill the columns that it uses, or give a fallback"
-		rejection.Column = t.Placeholders()[0] // a text without placeholders is not empty
-	case len(text) > MaxTextLength && utf8.RuneCountInString(text) > MaxTextLength:
-		rejection.Code = "text_too_long"
-		rejection.Reason = fmt.Sprintf("The message to this recipient would be longer than the %d characters that WhatsApp takes; shorten its fields",
-			MaxTextLength)
-	default:
-		return row
-	}
-	return Row{Rejection: rejection}
-}

@@ -149,6 +149,16 @@ func (m memorySessions) Delete(ctx context.Context, id session.ID) error {
 
 type memoryCampaigns struct{ *memory }
 
+func (m memoryCampaigns) Delete(ctx context.Context, id campaign.ID) error {
+	unlock, err := m.lock(ctx, "delete campaign")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	delete(m.campaigns, id)
+	return nil
+}
+
 func (m memoryCampaigns) Create(ctx context.Context, c campaign.Campaign) error {
 	unlock, err := m.lock(ctx, "create campaign")
 	if err != nil {

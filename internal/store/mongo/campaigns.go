@@ -36,19 +36,21 @@ type campaignDocument struct {
 	EndedAt   time.Time      `bson:"ended_at,omitempty"`
 	Columns   []string       `bson:"columns,omitempty"`
 	Text      string         `bson:"text"`
+	// Settings is JSON of campaign.Settings: nothing is asked of what is in it.
+	Settings string `bson:"settings,omitempty"`
 }
 
 // campaignDocumentOf is a campaign for a write that leads to the given revision.
 func campaignDocumentOf(c campaign.Campaign, revision int64) campaignDocument {
 	return campaignDocument{ID: string(c.ID), Revision: revision, SessionID: c.SessionID, UserID: c.UserID, Name: c.Name, State: c.State,
 		Reason: c.Reason, ResumeAt: c.ResumeAt, Planned: c.Planned, Rejected: c.Rejected, Slice: c.Slice, CreatedAt: c.CreatedAt,
-		UpdatedAt: c.UpdatedAt, StartedAt: c.StartedAt, EndedAt: c.EndedAt, Columns: c.Columns, Text: c.Text}
+		UpdatedAt: c.UpdatedAt, StartedAt: c.StartedAt, EndedAt: c.EndedAt, Columns: c.Columns, Text: c.Text, Settings: c.Settings.Encode()}
 }
 
 func (d campaignDocument) record() campaign.Campaign {
 	return campaign.Campaign{ID: campaign.ID(d.ID), Revision: d.Revision, SessionID: d.SessionID, UserID: d.UserID, Name: d.Name, State: d.State,
 		Reason: d.Reason, ResumeAt: d.ResumeAt, Planned: d.Planned, Rejected: d.Rejected, Slice: d.Slice, CreatedAt: d.CreatedAt,
-		UpdatedAt: d.UpdatedAt, StartedAt: d.StartedAt, EndedAt: d.EndedAt, Columns: d.Columns, Text: d.Text}
+		UpdatedAt: d.UpdatedAt, StartedAt: d.StartedAt, EndedAt: d.EndedAt, Columns: d.Columns, Text: d.Text, Settings: campaign.DecodeSettings(d.Settings)}
 }
 
 // Create implements campaign.Store.
@@ -89,7 +91,7 @@ func (c *Campaigns) List(ctx context.Context, filter campaign.Filter, page store
 	if !possible {
 		return store.List[campaign.Campaign]{}, nil
 	}
-	list := listing[campaign.Campaign]{collection: c.db.campaigns, descending: true, cursor: campaignCursor,
+	list := listing[campaign.Campaign]{collection: c.db.campaigns, descending: true, start: filter.Before(), cursor: campaignCursor,
 		key: func(c campaign.Campaign) string { return string(c.ID) }}
 	found, err := listPage[campaignDocument](ctx, list, wanted, page)
 	return found, c.db.explain(ctx, "list campaigns", err)
@@ -99,4 +101,17 @@ func (c *Campaigns) List(ctx context.Context, filter campaign.Filter, page store
 func (c *Campaigns) Update(ctx context.Context, changed campaign.Campaign) error {
 	err := c.db.replace(ctx, c.db.campaigns, string(changed.ID), changed.Revision, campaignDocumentOf(changed, changed.Revision+1))
 	return c.db.explain(ctx, doing("update campaign", string(changed.ID)), err)
+}
+
+// Delete implements campaign.Store. The deliveries go first: what fails half-way leaves a campaign to delete again.
+func (c *Campaigns) Delete(ctx context.Context, id campaign.ID) error {
+	ofCampaign := bson.D{field("campaign", string(id))}
+	_, err := c.db.deliveries.DeleteMany(ctx, ofCampaign)
+	if err == nil {
+		_, err = c.db.rejections.DeleteMany(ctx, ofCampaign)
+	}
+	if err == nil {
+		err = remove(ctx, c.db.campaigns, string(id))
+	}
+	return c.db.explain(ctx, doing("delete campaign", string(id)), err)
 }

@@ -22,6 +22,7 @@ const (
 	rejectionCursor   cursor = "r1:"
 	suppressionCursor cursor = "p1:"
 	egressCursor      cursor = "e1:"
+	documentCursor    cursor = "o1:"
 	keyCursor         cursor = "k1:"
 	keySessionCursor  cursor = "q1:"
 )

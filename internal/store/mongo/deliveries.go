@@ -42,6 +42,7 @@ type deliveryDocument struct {
 	SentAt      time.Time `bson:"sent_at,omitempty"`
 	DeliveredAt time.Time `bson:"delivered_at,omitempty"`
 	ReadAt      time.Time `bson:"read_at,omitempty"`
+	RepliedAt   time.Time `bson:"replied_at,omitempty"`
 	UpdatedAt   time.Time `bson:"updated_at,omitempty"`
 }
 
@@ -53,7 +54,7 @@ type namedField struct {
 func deliveryDocumentOf(d campaign.Delivery) deliveryDocument {
 	document := deliveryDocument{ID: d.ID, Campaign: d.CampaignID, Sequence: d.Sequence, Phone: d.Phone, State: d.State, Rank: d.State.Rank(),
 		Class: d.Class, Code: d.Code, Reason: d.Reason, Attempts: d.Attempts, PlannedAt: d.PlannedAt, SentAt: d.SentAt,
-		DeliveredAt: d.DeliveredAt, ReadAt: d.ReadAt, UpdatedAt: d.UpdatedAt}
+		DeliveredAt: d.DeliveredAt, ReadAt: d.ReadAt, RepliedAt: d.RepliedAt, UpdatedAt: d.UpdatedAt}
 	for _, name := range slices.Sorted(maps.Keys(d.Fields)) {
 		document.Fields = append(document.Fields, namedField{name, d.Fields[name]})
 	}
@@ -63,7 +64,7 @@ func deliveryDocumentOf(d campaign.Delivery) deliveryDocument {
 func (d deliveryDocument) record() campaign.Delivery {
 	record := campaign.Delivery{ID: d.ID, CampaignID: d.Campaign, Sequence: d.Sequence, Phone: d.Phone, State: d.State, Class: d.Class, Code: d.Code,
 		Reason: d.Reason, Attempts: d.Attempts, PlannedAt: d.PlannedAt, SentAt: d.SentAt, DeliveredAt: d.DeliveredAt, ReadAt: d.ReadAt,
-		UpdatedAt: d.UpdatedAt}
+		RepliedAt: d.RepliedAt, UpdatedAt: d.UpdatedAt}
 	if len(d.Fields) > 0 {
 		record.Fields = make(map[string]string, len(d.Fields))
 	}

@@ -70,6 +70,10 @@ var indexes = []index{
 	{collection: "egresses", name: "egresses_by_session", keys: []string{"session"},
 		reason: "a session's proxy goes with it"},
 
+	{collection: "documents", name: "documents_by_expiry", keys: []string{"expires_at"}, expires: true,
+		only:   bson.D{{Key: "expires_at", Value: bson.D{{Key: "$exists", Value: true}}}},
+		reason: "some are forgotten; most never expire and are not in it"},
+
 	{collection: "idempotency", name: "idempotency_by_expiry", keys: []string{"expires_at"}, expires: true,
 		reason: "answers are forgotten after a day"},
 

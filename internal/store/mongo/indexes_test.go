@@ -177,7 +177,7 @@ func listIndexes(t *testing.T, o mongo.Options) (names []string) {
 			t.Error(err)
 		}
 	}()
-	for _, collection := range []string{"sessions", "campaigns", "deliveries", "rejections", "idempotency", "keys", "egresses"} {
+	for _, collection := range []string{"sessions", "campaigns", "deliveries", "rejections", "idempotency", "keys", "egresses", "documents"} {
 		specifications, err := client.Database(o.Database).Collection(collection).Indexes().ListSpecifications(t.Context())
 		if err != nil {
 			t.Fatal(err)

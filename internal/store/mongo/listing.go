@@ -15,8 +15,10 @@ import (
 type listing[T any] struct {
 	collection *mongo.Collection
 	descending bool
-	cursor     cursor
-	key        func(T) string
+	// start is what a descending list begins before; empty: its end.
+	start  string
+	cursor cursor
+	key    func(T) string
 }
 
 // equal narrows a filter to the documents with this value, unless it is empty.
@@ -57,6 +59,9 @@ func listPage[D document[T], T any](ctx context.Context, l listing[T], filter bs
 	direction, beyond := 1, "$gt"
 	if l.descending {
 		direction, beyond = -1, "$lt"
+	}
+	if !further && l.start != "" {
+		after, further = l.start, true
 	}
 	if further {
 		filter = append(filter, field("_id", bson.D{field(beyond, after)}))

@@ -49,7 +49,7 @@ func stores(t *testing.T, o mongo.Options) storetest.Stores {
 	t.Helper()
 	db := open(t, o)
 	return storetest.Stores{Sessions: db.Sessions(), Campaigns: db.Campaigns(), Deliveries: db.Deliveries(), Suppressions: db.Suppressions(), Histories: db.Histories(),
-		Idempotency: db.Idempotency(),
+		Idempotency: db.Idempotency(), Documents: db.Documents(),
 		Reopen: func(t *testing.T) storetest.Stores {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)

@@ -48,6 +48,8 @@ func timeField(state campaign.DeliveryState) string {
 		return "delivered_at"
 	case campaign.Read:
 		return "read_at"
+	case campaign.Replied:
+		return "replied_at"
 	default:
 		return ""
 	}

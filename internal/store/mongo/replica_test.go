@@ -90,6 +90,8 @@ func TestReplicaSetHasItAll(t *testing.T) {
 		`deliveries_by_sequence unique true`,
 		`deliveries_open partialFilterExpression {"rank": {"$gte": {"$numberInt":"1"},"$lte": {"$numberInt":"2"}}}`,
 		`rejections_by_row unique true`,
+		`documents_by_expiry partialFilterExpression {"expires_at": {"$exists": true}}`,
+		`documents_by_expiry expireAfterSeconds {"$numberInt":"0"}`,
 		`idempotency_by_expiry expireAfterSeconds {"$numberInt":"0"}`,
 		`keys_by_expiry partialFilterExpression {"expires_at": {"$exists": true}}`,
 		`keys_by_expiry expireAfterSeconds {"$numberInt":"0"}`,

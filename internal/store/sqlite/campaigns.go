@@ -11,27 +11,31 @@ import (
 type Campaigns struct{ db *DB }
 
 const campaignColumns = `id, revision, session_id, user_id, name, state, reason, resume_at, planned, rejected, slice, created_at,
-	updated_at, started_at, ended_at, columns, text`
+	updated_at, started_at, ended_at, columns, text, settings`
 
 const (
-	insertCampaign = `INSERT INTO campaigns (` + campaignColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertCampaign = `INSERT INTO campaigns (` + campaignColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateCampaign = `UPDATE campaigns SET (` + campaignColumns + `)
-		= (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) WHERE id = ?1 AND revision = ?2 - 1`
+		= (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) WHERE id = ?1 AND revision = ?2 - 1`
 	campaignExists      = `SELECT 1 FROM campaigns WHERE id = ?`
 	selectCampaign      = `SELECT ` + campaignColumns + ` FROM campaigns WHERE id = ?`
 	selectCampaignState = `SELECT state FROM campaigns WHERE id = ?`
+	clearDeliveries     = `DELETE FROM deliveries WHERE number IN (SELECT number FROM deliveries WHERE ` + ofCampaign + ` LIMIT ?)`
+	clearRejections     = `DELETE FROM rejections WHERE ` + ofCampaign
+	clearCounts         = `DELETE FROM delivery_counts WHERE ` + ofCampaign
+	deleteCampaign      = `DELETE FROM campaigns WHERE id = ?`
 )
 
 // campaignValues are the values of campaignColumns, for a write that leads to the given revision.
 func campaignValues(c campaign.Campaign, revision int64) []any {
 	return []any{c.ID, revision, c.SessionID, c.UserID, c.Name, c.State, c.Reason, instant(c.ResumeAt), c.Planned, c.Rejected, c.Slice,
-		instant(c.CreatedAt), instant(c.UpdatedAt), instant(c.StartedAt), instant(c.EndedAt), inJSON(&c.Columns), c.Text}
+		instant(c.CreatedAt), instant(c.UpdatedAt), instant(c.StartedAt), instant(c.EndedAt), inJSON(&c.Columns), c.Text, inJSON(&c.Settings)}
 }
 
 func scanCampaign(from row) (c campaign.Campaign, err error) {
 	err = from.Scan(&c.ID, &c.Revision, &c.SessionID, &c.UserID, &c.Name, &c.State, &c.Reason, (*instant)(&c.ResumeAt), &c.Planned,
 		&c.Rejected, &c.Slice, (*instant)(&c.CreatedAt), (*instant)(&c.UpdatedAt), (*instant)(&c.StartedAt), (*instant)(&c.EndedAt),
-		inJSON(&c.Columns), &c.Text)
+		inJSON(&c.Columns), &c.Text, inJSON(&c.Settings))
 	return c, err
 }
 
@@ -59,7 +63,7 @@ func (c *Campaigns) State(ctx context.Context, id campaign.ID) (campaign.State, 
 // List implements campaign.Store.
 func (c *Campaigns) List(ctx context.Context, filter campaign.Filter, page store.Page) (store.List[campaign.Campaign], error) {
 	list := listing[campaign.Campaign]{table: "campaigns", columns: campaignColumns, descending: true, scan: scanCampaign,
-		cursor: campaignCursor, key: func(c campaign.Campaign) string { return string(c.ID) }}
+		start: filter.Before(), cursor: campaignCursor, key: func(c campaign.Campaign) string { return string(c.ID) }}
 	question := narrowed{states: chosen(filter.States, campaign.States())}
 	question.to("session_id", string(filter.SessionID))
 	question.to("user_id", filter.UserID)
@@ -71,5 +75,21 @@ func (c *Campaigns) Update(ctx context.Context, changed campaign.Campaign) error
 	return c.db.write(ctx, "update campaign "+string(changed.ID), func(tx *transaction) error {
 		return replace(ctx, tx, replacement{update: updateCampaign, values: campaignValues(changed, changed.Revision+1),
 			exists: campaignExists, id: string(changed.ID)})
+	})
+}
+
+// Delete implements campaign.Store. The deliveries go first, a chunk at a time: what fails half-way leaves a campaign to delete again.
+func (c *Campaigns) Delete(ctx context.Context, id campaign.ID) error {
+	doing := "delete campaign " + string(id)
+	if err := c.db.inChunks(ctx, doing, clearDeliveries, id); err != nil {
+		return err
+	}
+	return c.db.write(ctx, doing, func(tx *transaction) error {
+		for _, clear := range []string{clearRejections, clearCounts} {
+			if _, err := exec(ctx, tx, clear, id); err != nil {
+				return err
+			}
+		}
+		return existed(exec(ctx, tx, deleteCampaign, id))
 	})
 }

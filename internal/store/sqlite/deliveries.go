@@ -12,7 +12,7 @@ import (
 // Deliveries implements campaign.Deliveries.
 type Deliveries struct{ db *DB }
 
-const deliveryColumns = `id, sequence, state, attempts, planned_at, sent_at, delivered_at, read_at, updated_at, class, code, reason,
+const deliveryColumns = `id, sequence, state, attempts, planned_at, sent_at, delivered_at, read_at, replied_at, updated_at, class, code, reason,
 	phone, fields`
 
 const ofCampaign = `campaign = (SELECT number FROM campaigns WHERE id = ?)`
@@ -20,7 +20,7 @@ const ofCampaign = `campaign = (SELECT number FROM campaigns WHERE id = ?)`
 const (
 	campaignNumber = `SELECT number FROM campaigns WHERE id = ?`
 	insertDelivery = `INSERT INTO deliveries (campaign, run, ` + deliveryColumns + `)
-		VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+		VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 	selectDelivery = `SELECT (SELECT id FROM campaigns WHERE number = campaign), ` + deliveryColumns + ` FROM deliveries WHERE id = ?`
 	listDeliveries = `SELECT ` + deliveryColumns + ` FROM deliveries
 		WHERE ` + ofCampaign + ` AND sequence > ? ORDER BY sequence LIMIT ?`
@@ -32,7 +32,7 @@ const (
 // deliveryValues are the values of deliveryColumns.
 func deliveryValues(d *campaign.Delivery) []any {
 	return []any{d.ID, d.Sequence, d.State, d.Attempts, instant(d.PlannedAt), instant(d.SentAt), instant(d.DeliveredAt), instant(d.ReadAt),
-		instant(d.UpdatedAt), d.Class, d.Code, d.Reason, d.Phone, inJSON(&d.Fields)}
+		instant(d.RepliedAt), instant(d.UpdatedAt), d.Class, d.Code, d.Reason, d.Phone, inJSON(&d.Fields)}
 }
 
 // deliveryOf gives the function that reads deliveryColumns of a campaign's deliveries.
@@ -46,7 +46,7 @@ func deliveryOf(id campaign.ID) func(row) (campaign.Delivery, error) {
 
 func deliveryTargets(d *campaign.Delivery) []any {
 	return []any{&d.ID, &d.Sequence, &d.State, &d.Attempts, (*instant)(&d.PlannedAt), (*instant)(&d.SentAt), (*instant)(&d.DeliveredAt),
-		(*instant)(&d.ReadAt), (*instant)(&d.UpdatedAt), &d.Class, &d.Code, &d.Reason, &d.Phone, inJSON(&d.Fields)}
+		(*instant)(&d.ReadAt), (*instant)(&d.RepliedAt), (*instant)(&d.UpdatedAt), &d.Class, &d.Code, &d.Reason, &d.Phone, inJSON(&d.Fields)}
 }
 
 // Plan implements campaign.Deliveries. The campaigns of the batch must exist (store.ErrNotFound). A delivery whose id is new but whose

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -13,9 +14,11 @@ type listing[T any] struct {
 	table      string
 	columns    string
 	descending bool
-	scan       func(row) (T, error)
-	cursor     cursor
-	key        func(T) string
+	// start is what a descending list begins before; empty: its end.
+	start  string
+	scan   func(row) (T, error)
+	cursor cursor
+	key    func(T) string
 }
 
 // narrowed is what is wanted of a listing.
@@ -52,7 +55,7 @@ func chosen[S ~string](wanted, all []S) []string {
 func listPage[T any](ctx context.Context, db *DB, l listing[T], n narrowed, page store.Page) (store.List[T], error) {
 	start := ""
 	if l.descending {
-		start = lastText
+		start = cmp.Or(l.start, lastText)
 	}
 	after, err := l.cursor.text(page, start)
 	if err != nil || n.states != nil && len(n.states) == 0 {

@@ -6,13 +6,14 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 )
 
-// merge is campaign.Merge in SQL: parameters 1 to 6 are the outcome's rank, state, time, class, code and reason; 7 to 9 are its time if it is
-// the time of sending, delivery or reading, else NULL. min is NULL when one of its arguments is, so the coalesce takes the only one known.
+// merge is campaign.Merge in SQL: parameters 1 to 6 are the outcome's rank, state, time, class, code and reason; 7 to 10 are its time if it is
+// the time of sending, delivery, reading or a reply, else NULL. min is NULL when one of its arguments is, so the coalesce takes the only one known.
 // On the right stand the values from before the update.
 const merge = `UPDATE deliveries SET
 	sent_at      = coalesce(min(sent_at, ?7), sent_at, ?7),
 	delivered_at = coalesce(min(delivered_at, ?8), delivered_at, ?8),
 	read_at      = coalesce(min(read_at, ?9), read_at, ?9),
+	replied_at   = coalesce(min(replied_at, ?10), replied_at, ?10),
 	state        = CASE WHEN rank < ?1 THEN ?2 ELSE state END,
 	class        = CASE WHEN rank < ?1 THEN ?4 ELSE class END,
 	code         = CASE WHEN rank < ?1 THEN ?5 ELSE code END,
@@ -21,15 +22,15 @@ const merge = `UPDATE deliveries SET
 	WHERE `
 
 const (
-	recordOutcome = merge + `id = ?10`
+	recordOutcome = merge + `id = ?11`
 	settlePending = merge + `number IN (SELECT number FROM deliveries
-		WHERE campaign = (SELECT number FROM campaigns WHERE id = ?10) AND state = 'pending' ORDER BY sequence LIMIT ?11)`
+		WHERE campaign = (SELECT number FROM campaigns WHERE id = ?11) AND state = 'pending' ORDER BY sequence LIMIT ?12)`
 )
 
 // settleChunk is how many deliveries SettleOpen changes in one transaction: other writers come between.
 const settleChunk = 2000
 
-// mergeValues are the parameters 1 to 9 of merge.
+// mergeValues are the parameters 1 to 10 of merge.
 func mergeValues(o campaign.Outcome) []any {
 	timeOf := func(state campaign.DeliveryState) any {
 		if o.State != state {
@@ -38,7 +39,7 @@ func mergeValues(o campaign.Outcome) []any {
 		return instant(o.At)
 	}
 	return []any{o.State.Rank(), o.State, instant(o.At), o.Class, o.Code, o.Reason,
-		timeOf(campaign.Sent), timeOf(campaign.Delivered), timeOf(campaign.Read)}
+		timeOf(campaign.Sent), timeOf(campaign.Delivered), timeOf(campaign.Read), timeOf(campaign.Replied)}
 }
 
 // Record implements campaign.Deliveries.

@@ -45,7 +45,7 @@ func stores(t *testing.T, path string) storetest.Stores {
 	// Last in, first out: the plans are read before the database is closed.
 	t.Cleanup(func() { wantIndexes(t, db) })
 	return storetest.Stores{Sessions: db.Sessions(), Campaigns: db.Campaigns(), Deliveries: db.Deliveries(), Suppressions: db.Suppressions(), Histories: db.Histories(),
-		Idempotency: db.Idempotency(), Reopen: func(t *testing.T) storetest.Stores {
+		Idempotency: db.Idempotency(), Documents: db.Documents(), Reopen: func(t *testing.T) storetest.Stores {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}

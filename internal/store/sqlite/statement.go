@@ -36,6 +36,8 @@ func writeStatements() []string {
 		insertSuppression, deleteSuppression,
 		insertEgress, updateEgress, deleteEgress,
 		insertHistory, updateHistory,
+		insertDocument, putDocument, deleteDocument, dropExpired, clearDocuments, purgeDocuments,
+		clearDeliveries, clearRejections, clearCounts, deleteCampaign,
 		selectRequest, replaceRequest, finishRequest, requestExists, releaseRequest, purgeRequests,
 	}
 }

@@ -20,6 +20,8 @@ func campaignChecks() []check {
 		{"OneOfManyUpdatesOfARevisionSucceeds", campaignRace},
 		{"StateIsThatOfTheLastUpdate", campaignState},
 		{"ListIsNewestFirstAndNarrows", campaignFilter},
+		{"MessagesMayBeLeftOut", campaignWithoutMessages},
+		{"DeleteTakesItsDeliveries", campaignDelete},
 	}
 }
 
@@ -143,5 +145,41 @@ func campaignFilter(t *testing.T, stores Stores) {
 				t.Errorf("the filter %+v in pages of %d gives %v, want %v", row.filter, size, names(got, nameOfCampaign), row.want)
 			}
 		}
+	}
+}
+
+func campaignWithoutMessages(t *testing.T, stores Stores) {
+	for _, id := range []campaign.ID{"cmp_a", "msg_a", "cmp_b", "msg_b"} {
+		createCampaign(t, stores, campaign.Campaign{ID: id, UserID: "ana", State: campaign.Queued})
+	}
+	for _, filter := range []campaign.Filter{{}, {UserID: "ana"}, {States: []campaign.State{campaign.Queued, campaign.Running}}} {
+		filter.WithoutMessages = true
+		all := everything(t, 1, func(page store.Page) (store.List[campaign.Campaign], error) {
+			return stores.Campaigns.List(t.Context(), filter, page)
+		})
+		same(t, names(all, nameOfCampaign), []string{"cmp_b", "cmp_a"})
+	}
+}
+
+func campaignDelete(t *testing.T, stores Stores) {
+	for _, id := range []campaign.ID{"cmp_a", "cmp_b"} {
+		planned(t, stores, id, 30)
+		ok(t, stores.Deliveries.Reject(t.Context(), id, []campaign.Rejection{{Row: 99, Code: "duplicate"}}))
+	}
+	ok(t, stores.Campaigns.Delete(t.Context(), "cmp_a"))
+	wantError(t, stores.Campaigns.Delete(t.Context(), "cmp_a"), store.ErrNotFound)
+	_, err := stores.Campaigns.Get(t.Context(), "cmp_a")
+	wantError(t, err, store.ErrNotFound)
+	_, err = stores.Deliveries.Get(t.Context(), delivery("cmp_a", 1).ID)
+	wantError(t, err, store.ErrNotFound)
+	missing, err := stores.Deliveries.Record(t.Context(), []campaign.Outcome{{DeliveryID: delivery("cmp_a", 1).ID, State: campaign.Read, At: at(3)}})
+	if err != nil || missing != 1 {
+		t.Errorf("a receipt of a deleted delivery: %d missing, %v", missing, err)
+	}
+	wantCounts(t, stores, "cmp_a", nil)
+	wantCounts(t, stores, "cmp_b", deliveries("cmp_b", 1, 30))
+	left, err := stores.Deliveries.Rejections(t.Context(), "cmp_b", store.Page{})
+	if err != nil || len(left.Items) != 1 {
+		t.Errorf("the other campaign's rejections are %v, %v", left.Items, err)
 	}
 }

@@ -74,6 +74,8 @@ func fill(t *testing.T, value reflect.Value, n *int) {
 	switch value.Kind() {
 	case reflect.String:
 		value.SetString(fmt.Sprintf("value %d", *n))
+	case reflect.Bool:
+		value.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		value.SetInt(int64(*n))
 	case reflect.Slice:

@@ -25,6 +25,7 @@ type Stores struct {
 	Suppressions campaign.Suppressions
 	Histories    session.Histories
 	Idempotency  store.Idempotency
+	Documents    store.Documents
 	// Reopen closes these stores and opens the same database anew, as a process that starts again does.
 	Reopen func(t *testing.T) Stores
 }
@@ -48,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		"Suppressions": suppressionChecks(),
 		"Histories":    historyChecks(),
 		"Idempotency":  idempotencyChecks(),
+		"Documents":    documentChecks(),
 		"Pages":        pageChecks(),
 		"Values":       valueChecks(),
 		"Everywhere":   commonChecks(),
