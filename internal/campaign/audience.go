@@ -100,6 +100,15 @@ type Audience struct {
 	columns     []string
 	phoneColumn string
 	rows        iter.Seq2[Row, error]
+	close       func() error
+}
+
+// Close gives up what the audience holds, such as temporary files. It may be closed before its end.
+func (a Audience) Close() error {
+	if a.close == nil {
+		return nil
+	}
+	return a.close()
 }
 
 // Columns are the names that a text may use as placeholders.
@@ -207,9 +216,14 @@ func judgeField(value string) (code, reason string) {
 		return "field_too_long", fmt.Sprintf("The field has %d bytes and at most %d are read; shorten it", len(value), maxFieldBytes)
 	case strings.IndexByte(value, 0) >= 0:
 		return "field_not_text", "The field holds a byte that is no text; type it again"
+	case slices.Contains(cellErrors, value):
+		return "cell_error", "The spreadsheet shows an error here; correct the formula, or type the value"
 	}
 	return "", ""
 }
+
+// cellErrors are what spreadsheets show in the place of a value that they could not work out.
+var cellErrors = []string{"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"}
 
 func invalid(code, location, message string) *fault.Error {
 	return fault.New(fault.Invalid, code, message).WithDetails(fault.Detail{Location: location, Reason: message})

@@ -77,9 +77,18 @@ func (t *table) readHeader() error {
 	if err != nil {
 		return t.failure(err)
 	}
+	if err := t.setHeader(names); err != nil {
+		return err
+	}
+	t.row, _ = t.reader.FieldPos(0)
+	t.nextLine = t.row + 1 + newlines(names)
+	return nil
+}
+
+// setHeader takes the names of the columns.
+func (t *table) setHeader(names []string) (err error) {
 	t.columns = cleanNames(names)
-	t.phone, err = findColumns(t.columns, t.options.PhoneColumn)
-	if err != nil {
+	if t.phone, err = findColumns(t.columns, t.options.PhoneColumn); err != nil {
 		return err
 	}
 	for i, name := range t.columns {
@@ -88,8 +97,6 @@ func (t *table) readHeader() error {
 		}
 	}
 	t.alias = !slices.ContainsFunc(t.columns, func(name string) bool { return isPhoneAlias(fold(name)) })
-	t.row, _ = t.reader.FieldPos(0)
-	t.nextLine = t.row + 1 + newlines(names)
 	return nil
 }
 

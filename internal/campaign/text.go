@@ -132,8 +132,8 @@ const byteOrderMark = "\xef\xbb\xbf"
 // refuseBinary names the mistakes that people make: a spreadsheet or a picture in the place of a text file.
 func refuseBinary(start []byte) error {
 	switch {
-	case bytes.HasPrefix(start, []byte("PK\x03\x04")), bytes.HasPrefix(start, []byte("\xd0\xcf\x11\xe0")):
-		return invalid("audience_is_spreadsheet", "file", "The file is a spreadsheet (XLSX, ODS or XLS); save it as CSV and send that")
+	case bytes.HasPrefix(start, []byte(zipMark)), bytes.HasPrefix(start, []byte("\xd0\xcf\x11\xe0")):
+		return invalid("audience_is_spreadsheet", "file", "The file is an old spreadsheet (XLS or ODS); save it as XLSX or CSV and send that")
 	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
 		return invalid("audience_is_utf16", "file", "The file is UTF-16 text; save it as CSV in UTF-8 and send that")
 	case bytes.IndexByte(start, 0) >= 0:
