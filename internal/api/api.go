@@ -15,6 +15,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -23,11 +25,14 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/store"
 )
 
 // Queue publishes commands and facts; both calls return when the queue has stored the message.
 type Queue interface {
 	SendCommand(ctx context.Context, command events.Command) error
+	// ScheduleCommand has a command published at a time. One that was scheduled before on the same subject is replaced.
+	ScheduleCommand(ctx context.Context, command events.Command, at time.Time) error
 	PublishFact(ctx context.Context, fact events.Fact) error
 }
 
@@ -56,9 +61,21 @@ type Options struct {
 	Deliveries campaign.Deliveries
 	Histories  session.Histories
 	Queue      Queue
-	Prompts    Prompts
-	Answers    Answers
-	Watcher    Watcher
+	Sends      Sends
+	// Suppressions, Documents and Idempotency are the rest of the books.
+	Suppressions campaign.Suppressions
+	Documents    store.Documents
+	Idempotency  store.Idempotency
+	// Limits are those of a session of which nothing else is said; the zero value is none, which only suits a simulator.
+	Limits campaign.Limits
+	// Hours are those of a campaign that says nothing else, TimeZone the zone of hours that name none; zero: always, and campaign.DefaultTimeZone.
+	Hours    campaign.Hours
+	TimeZone string
+	// FetchFrom are private networks that files may be fetched from, for tests; none: only public addresses.
+	FetchFrom []netip.Prefix
+	Prompts   Prompts
+	Answers   Answers
+	Watcher   Watcher
 	// Links says when egresses and numbers may link again.
 	Links Links
 	// Egress knows and tries the ways out of sessions; nil: sessions have the direct one, and asking for another is refused.
@@ -87,6 +104,8 @@ type API struct {
 	endStreams func()
 	// defaults are the proxies of users, for new sessions.
 	defaults map[string]session.Proxy
+	// fetcher reaches public addresses only.
+	fetcher *http.Client
 }
 
 // New checks the options and makes an API; it starts nothing.
@@ -96,6 +115,11 @@ func New(options Options) (*API, error) {
 		return nil, errors.New("api: Sessions, Campaigns, Deliveries and Histories are required")
 	case options.Queue == nil, options.Prompts == nil, options.Answers == nil, options.Watcher == nil, options.Links == nil:
 		return nil, errors.New("api: Queue, Prompts, Answers, Watcher and Links are required")
+	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil:
+		return nil, errors.New("api: Suppressions, Documents, Idempotency and Sends are required")
+	}
+	if options.TimeZone == "" {
+		options.TimeZone = campaign.DefaultTimeZone
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
@@ -122,7 +146,7 @@ func New(options Options) (*API, error) {
 		return nil, err
 	}
 	streams := make(chan struct{})
-	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults,
+	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults, fetcher: newFetcher(options.FetchFrom),
 		streams: streams, endStreams: sync.OnceFunc(func() { close(streams) })}, nil
 }
 

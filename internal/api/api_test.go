@@ -22,6 +22,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
@@ -34,7 +35,9 @@ type recorder struct {
 	mu       sync.Mutex
 	commands []events.Command
 	facts    []events.Fact
-	broken   error
+	// scheduled has the times of commands that wait.
+	scheduled []time.Time
+	broken    error
 }
 
 func (r *recorder) SendCommand(_ context.Context, command events.Command) error {
@@ -44,6 +47,21 @@ func (r *recorder) SendCommand(_ context.Context, command events.Command) error 
 		r.commands = append(r.commands, command)
 	}
 	return r.broken
+}
+
+func (r *recorder) ScheduleCommand(_ context.Context, command events.Command, at time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.broken == nil {
+		r.scheduled = append(r.scheduled, at)
+	}
+	_ = command
+	return r.broken
+}
+
+// RequestSend answers as a session that nobody hosts.
+func (r *recorder) RequestSend(context.Context, events.SendRequest) (events.SendReply, error) {
+	return events.SendReply{}, fault.New(fault.RetryLater, "session_not_hosted", "Nobody is there")
 }
 
 func (r *recorder) PublishFact(_ context.Context, fact events.Fact) error {
@@ -137,6 +155,7 @@ func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 		t.Fatal(err)
 	}
 	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(), Histories: database.Histories(),
+		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(), Sends: f.queue,
 		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
 	change(&options, database)
 	served, err := api.New(options)
@@ -449,14 +468,14 @@ func TestBadInputIsAClearErrorAndNothingIsSent(t *testing.T) {
 		{"unknown placeholder", "/v1/campaigns", create(linked, "Hola {{apellido}}"), 422, "unknown_placeholder", []string{"apellido", "nombre"}},
 		{"unknown placeholder in a file", "/v1/campaigns/upload", upload(linked, "Hola {{apellido}}", audienceFile), 422, "unknown_placeholder", []string{"apellido", "turno"}},
 		{"open placeholder", "/v1/campaigns", create(linked, "Hola {{nombre"), 422, "placeholder_not_closed", nil},
-		{"unknown session", "/v1/campaigns", create("ses_none", "Hola"), 404, "not_found", nil},
+		{"unknown session", "/v1/campaigns", create("ses_none", "Hola"), 404, "no_session", nil},
 		{"session without a phone", "/v1/campaigns", create(fresh, "Hola"), 409, "session_not_linked", nil},
 		{"empty file", "/v1/campaigns/upload", upload(linked, "Hola", ""), 422, "audience_empty", nil},
 		{"no phone column", "/v1/campaigns/upload", upload(linked, "Hola", "nombre,edad\nAna,3\n"), 422, "phone_column_missing", []string{"nombre", "edad"}},
-		{"spreadsheet", "/v1/campaigns/upload", upload(linked, "Hola", "PK\x03\x04..."), 422, "audience_is_spreadsheet", nil},
+		{"spreadsheet", "/v1/campaigns/upload", upload(linked, "Hola", "PK\x03\x04..."), 422, "spreadsheet_unreadable", nil},
 		{"nobody left", "/v1/campaigns/upload", upload(linked, "Hola", "telefono\nabc\n"), 422, "no_recipients", []string{"row 2", "telefono"}},
 		{"too large", "/v1/campaigns/upload", upload(linked, "Hola", "telefono\n"+strings.Repeat("01115400000001\n", 1000)), 413, "upload_too_large", nil},
-		{"no recipients", "/v1/campaigns", map[string]any{"session_id": linked, "text": "Hola", "recipients": []any{}}, 422, "", []string{"recipients"}},
+		{"no recipients", "/v1/campaigns", map[string]any{"session_id": linked, "text": "Hola", "recipients": []any{}}, 422, "one_audience", []string{"recipients"}},
 		{"no JSON", "/v1/campaigns", "just text", 422, "", nil},
 		{"no user", "/v1/sessions", map[string]any{}, 422, "", []string{"user_id"}},
 	}

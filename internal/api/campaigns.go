@@ -18,12 +18,14 @@ type CampaignView struct {
 	UserID     string         `json:"user_id"`
 	Name       string         `json:"name"`
 	Text       string         `json:"text" doc:"The message with its {{column}} placeholders."`
+	Settings   SettingsView   `json:"settings" doc:"How it is sent."`
 	State      campaign.State `json:"state" enum:"draft,scheduled,queued,running,paused,completed,cancelled,failed"`
 	Reason     string         `json:"reason,omitempty" doc:"A stable code for why it is paused or failed."`
 	ResumeAt   *time.Time     `json:"resume_at,omitempty" doc:"When it may go on, while a limit of WhatsApp pauses it."`
 	Recipients int            `json:"recipients" doc:"The size of the plan: one delivery each."`
 	Rejected   int            `json:"rejected" doc:"Rows of the audience that were refused; see rejections."`
 	Counts     *CountsView    `json:"counts,omitempty" doc:"Deliveries by state. Absent in lists."`
+	Warning    *NoteView      `json:"warning,omitempty" doc:"What somebody should look at. Absent in lists."`
 	CreatedAt  time.Time      `json:"created_at"`
 	StartedAt  *time.Time     `json:"started_at,omitempty"`
 	EndedAt    *time.Time     `json:"ended_at,omitempty"`
@@ -38,12 +40,13 @@ type CountsView struct {
 	Skipped   int `json:"skipped"`
 	Sent      int `json:"sent" doc:"Acknowledged by the server, not yet on a device."`
 	Delivered int `json:"delivered" doc:"On a device, not yet read."`
-	Read      int `json:"read"`
+	Read      int `json:"read" doc:"Opened, not yet answered."`
+	Replied   int `json:"replied" doc:"The recipient wrote back."`
 }
 
 func viewCampaign(c campaign.Campaign) CampaignView {
 	return CampaignView{
-		ID: c.ID, SessionID: c.SessionID, UserID: c.UserID, Name: c.Name, Text: c.Text, State: c.State, Reason: c.Reason,
+		ID: c.ID, SessionID: c.SessionID, UserID: c.UserID, Name: c.Name, Text: c.Text, Settings: viewSettings(c.Settings), State: c.State, Reason: c.Reason,
 		ResumeAt: optionalTime(c.ResumeAt), Recipients: c.Planned, Rejected: c.Rejected,
 		CreatedAt: c.CreatedAt, StartedAt: optionalTime(c.StartedAt), EndedAt: optionalTime(c.EndedAt),
 	}
@@ -52,7 +55,7 @@ func viewCampaign(c campaign.Campaign) CampaignView {
 func viewCounts(c campaign.Counts) *CountsView {
 	return &CountsView{
 		Pending: c[campaign.Pending], Sending: c[campaign.Sending], Unknown: c[campaign.Unknown], Failed: c[campaign.FailedDelivery],
-		Skipped: c[campaign.Skipped], Sent: c[campaign.Sent], Delivered: c[campaign.Delivered], Read: c[campaign.Read],
+		Skipped: c[campaign.Skipped], Sent: c[campaign.Sent], Delivered: c[campaign.Delivered], Read: c[campaign.Read], Replied: c[campaign.Replied],
 	}
 }
 
@@ -74,6 +77,9 @@ func (a *API) getCampaign(ctx context.Context, input *CampaignInput) (*campaignO
 	}
 	view := viewCampaign(found)
 	view.Counts = viewCounts(counts)
+	if counts.Suspicious() && !found.StartedAt.IsZero() && a.now().Sub(found.StartedAt) > campaign.SuspectedAfter {
+		view.Warning = viewNote(session.ReasonFewDelivered)
+	}
 	return &campaignOutput{Body: view}, nil
 }
 
@@ -87,7 +93,7 @@ type listCampaignsInput struct {
 type listCampaignsOutput struct{ Body listBody[CampaignView] }
 
 func (a *API) listCampaigns(ctx context.Context, input *listCampaignsInput) (*listCampaignsOutput, error) {
-	filter := campaign.Filter{UserID: input.UserID, SessionID: input.SessionID, States: input.State}
+	filter := campaign.Filter{WithoutMessages: true, UserID: input.UserID, SessionID: input.SessionID, States: input.State}
 	list, err := a.options.Campaigns.List(ctx, filter, input.page())
 	if err != nil {
 		return nil, a.problem(ctx, "list campaigns", err)
@@ -104,6 +110,10 @@ func (a *API) cancelCampaign(ctx context.Context, input *CampaignInput) (*campai
 }
 
 func (a *API) resumeCampaign(ctx context.Context, input *CampaignInput) (*campaignOutput, error) {
+	found, err := a.options.Campaigns.Get(ctx, input.ID)
+	if err == nil && found.State == campaign.Paused && found.Settings.ScheduledAt.After(a.now()) {
+		return a.changeCampaign(ctx, input.ID, campaign.Schedule) // it was paused before its time
+	}
 	return a.changeCampaign(ctx, input.ID, campaign.Resume)
 }
 
@@ -138,11 +148,17 @@ func (a *API) changeCampaign(ctx context.Context, id campaign.ID, event campaign
 func (a *API) publishCampaign(ctx context.Context, c campaign.Campaign) error {
 	err := a.options.Queue.PublishFact(ctx, events.CampaignChanged{Version: events.FactVersion, CampaignID: c.ID, SessionID: c.SessionID,
 		UserID: c.UserID, State: c.State, Reason: c.Reason, At: c.UpdatedAt})
-	if err != nil || c.State != campaign.Queued {
+	job := events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: c.ID, SessionID: c.SessionID, Slice: c.Slice, RequestedAt: c.UpdatedAt}
+	switch {
+	case err != nil:
 		return err
+	case c.State == campaign.Queued:
+		return a.options.Queue.SendCommand(ctx, job)
+	case c.State == campaign.Scheduled:
+		job.Slice++ // the slice that begins then
+		return a.options.Queue.ScheduleCommand(ctx, job, c.Settings.ScheduledAt)
 	}
-	return a.options.Queue.SendCommand(ctx, events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: c.ID, SessionID: c.SessionID,
-		Slice: c.Slice, RequestedAt: c.UpdatedAt})
+	return nil
 }
 
 // DeliveryView is a delivery as the API shows it.
@@ -150,7 +166,7 @@ type DeliveryView struct {
 	ID          string                 `json:"id" doc:"The WhatsApp message id."`
 	Sequence    int                    `json:"sequence" doc:"The order of sending, from 1."`
 	Phone       string                 `json:"phone"`
-	State       campaign.DeliveryState `json:"state" enum:"pending,sending,unknown,failed,skipped,sent,delivered,read"`
+	State       campaign.DeliveryState `json:"state" enum:"pending,sending,unknown,failed,skipped,sent,delivered,read,replied"`
 	Class       fault.Class            `json:"class,omitempty"`
 	Code        string                 `json:"code,omitempty"`
 	Reason      string                 `json:"reason,omitempty"`
@@ -158,17 +174,18 @@ type DeliveryView struct {
 	SentAt      *time.Time             `json:"sent_at,omitempty"`
 	DeliveredAt *time.Time             `json:"delivered_at,omitempty"`
 	ReadAt      *time.Time             `json:"read_at,omitempty"`
+	RepliedAt   *time.Time             `json:"replied_at,omitempty"`
 }
 
 func viewDelivery(d campaign.Delivery) DeliveryView {
 	return DeliveryView{ID: d.ID, Sequence: d.Sequence, Phone: d.Phone, State: d.State, Class: d.Class, Code: d.Code, Reason: d.Reason,
-		Attempts: d.Attempts, SentAt: optionalTime(d.SentAt), DeliveredAt: optionalTime(d.DeliveredAt), ReadAt: optionalTime(d.ReadAt)}
+		Attempts: d.Attempts, SentAt: optionalTime(d.SentAt), DeliveredAt: optionalTime(d.DeliveredAt), ReadAt: optionalTime(d.ReadAt), RepliedAt: optionalTime(d.RepliedAt)}
 }
 
 type listDeliveriesInput struct {
 	CampaignInput
 	PageInput
-	State campaign.DeliveryState `query:"state" enum:"pending,sending,unknown,failed,skipped,sent,delivered,read" doc:"Only deliveries in this state."`
+	State campaign.DeliveryState `query:"state" enum:"pending,sending,unknown,failed,skipped,sent,delivered,read,replied" doc:"Only deliveries in this state."`
 }
 
 type listDeliveriesOutput struct{ Body listBody[DeliveryView] }

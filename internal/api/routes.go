@@ -16,7 +16,7 @@ const description = `Links people's WhatsApp accounts and sends campaigns from t
 A request that starts work answers as soon as the work is stored and queued; the resource's state then tells how far it is. Every error
 is a problem document (RFC 9457) with a class and a stable code.`
 
-// Handler gives the API as one http.Handler. This function lists every route.
+// Handler gives the API as one http.Handler. This function lists every route, or whose file does.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Broadcaster", a.options.Version)
@@ -50,18 +50,29 @@ func (a *API) Handler() http.Handler {
 	huma.Register(doors, operation(http.MethodPost, "/v1/egresses/{id}/reset", "reset-egress", "End the cooldown and the circuit breaker of a way out", http.StatusOK), a.resetEgress)
 
 	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns", "create-campaign", "Create a campaign from a list of recipients", http.StatusAccepted), a.createCampaign)
-	huma.Register(doors, a.upload("/v1/campaigns/upload", "upload-campaign", "Create a campaign from a CSV file"), a.uploadCampaign)
+	huma.Register(doors, a.upload("/v1/campaigns/upload", "upload-campaign", "Create a campaign from a spreadsheet or a CSV file", http.StatusAccepted), a.uploadCampaign)
+	a.registerPreview(doors)
 	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns", "list-campaigns", "List campaigns, newest first", http.StatusOK), a.listCampaigns)
 	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}", "get-campaign", "Get a campaign with its progress", http.StatusOK), a.getCampaign)
 	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/pause", "pause-campaign", "Pause before the next message", http.StatusOK), a.pauseCampaign)
 	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/resume", "resume-campaign", "Go on with a paused campaign", http.StatusAccepted), a.resumeCampaign)
 	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/cancel", "cancel-campaign", "Stop for good before the next message", http.StatusOK), a.cancelCampaign)
-	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}/deliveries", "list-deliveries", "List what happened to each recipient", http.StatusOK), a.listDeliveries)
-	huma.Register(doors, operation(http.MethodGet, "/v1/campaigns/{id}/rejections", "list-rejections", "List the refused rows of the audience", http.StatusOK), a.listRejections)
+	huma.Register(doors, operation(http.MethodPatch, "/v1/campaigns/{id}", "edit-campaign", "Change a campaign that has not begun", http.StatusOK), a.editCampaign)
+	huma.Register(doors, operation(http.MethodDelete, "/v1/campaigns/{id}", "delete-campaign", "Delete a campaign with its recipients; the audit keeps what came of it", http.StatusNoContent), a.deleteCampaign)
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/start", "start-campaign", "Start a draft, or a scheduled campaign before its time", http.StatusAccepted), a.startCampaign)
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/schedule", "schedule-campaign", "Say when a campaign begins", http.StatusAccepted), a.scheduleCampaign)
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/retry", "retry-campaign", "Try again what failed", http.StatusAccepted), a.retryCampaign)
+	huma.Register(doors, operation(http.MethodPost, "/v1/campaigns/{id}/clone", "clone-campaign", "Make a draft with the same text, settings and recipients", http.StatusCreated), a.cloneCampaign)
+	a.registerResults(doors)
+	a.registerLists(doors)
+	a.registerMedia(doors)
+	a.registerConsent(doors)
+	a.registerMessages(doors)
+	a.registerLimits(doors)
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	return a.measured(a.crossOrigin(a.limitUpload(mux)))
+	return a.measured(a.crossOrigin(a.limitUpload(a.idempotent(mux))))
 }
 
 // limitUpload bounds the body of an upload: huma bounds only the bodies that it reads itself, not those of forms.

@@ -13,10 +13,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +29,7 @@ import (
 	metrics "github.com/prometheus/client_model/go"
 
 	"github.com/dannsalud/broadcaster/internal/bus"
+	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/linker"
 	"github.com/dannsalud/broadcaster/internal/ops"
@@ -60,6 +63,16 @@ type Options struct {
 	WhatsApp Endpoint
 	// Pace is the gap between two messages of a session; its zero value is no gap, which only suits a simulator.
 	Pace pace.Options
+	// Limits are those of a session of which nothing else is said; nil: with a Pace the defaults, and none without.
+	Limits *campaign.Limits
+	// Hours are those of a campaign that says nothing else; nil: with a Pace the defaults, and always without. TimeZone is that of hours that name
+	// none; empty: campaign.DefaultTimeZone.
+	Hours    *campaign.Hours
+	TimeZone string
+	// Consent says which messages mean "do not write to me".
+	Consent campaign.Consent
+	// FetchFrom are private networks that files may be fetched from, which only suits a test.
+	FetchFrom []netip.Prefix
 	// Links is how long the steps of a link may take; the zero value of a field is the linker's own default.
 	Links linker.Timing
 	// Silence is how long a connection may bring nothing before it is opened again; zero: wa.DefaultSilence.
@@ -106,6 +119,30 @@ func (a *App) logoutRules() pace.Rules {
 		return pace.Rules{}
 	}
 	return pace.DefaultRules()
+}
+
+// limits are those of a session of which nothing else is said.
+func (a *App) limits() campaign.Limits {
+	switch {
+	case a.options.Limits != nil:
+		return *a.options.Limits
+	case a.options.Pace.Off():
+		return campaign.Limits{}
+	}
+	limits := campaign.DefaultLimits()
+	limits.MinGap, limits.MaxGap = a.options.Pace.MinGap, a.options.Pace.MaxGap
+	return limits
+}
+
+// hours are those of a campaign that says nothing else.
+func (a *App) hours() campaign.Hours {
+	switch {
+	case a.options.Hours != nil:
+		return *a.options.Hours
+	case a.options.Pace.Off():
+		return campaign.Hours{}
+	}
+	return campaign.DefaultHours(cmp.Or(a.options.TimeZone, campaign.DefaultTimeZone))
 }
 
 // capacity is how many sessions an egress may have. A simulator does not mind.

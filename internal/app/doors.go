@@ -53,6 +53,8 @@ type stores struct {
 	deliveries   campaign.Deliveries
 	suppressions campaign.Suppressions
 	histories    session.Histories
+	documents    store.Documents
+	idempotency  store.Idempotency
 	// keys are the rows of the key store; nil: they are in a file of their own.
 	keys store.Keys
 	// health tells whether the database answers.
@@ -82,6 +84,7 @@ func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) err
 	closing.add("database", database.Close)
 	d.stores = stores{
 		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(), histories: database.Histories(),
+		documents: database.Documents(), idempotency: database.Idempotency(),
 	}
 	d.health = func(ctx context.Context) error {
 		_, err := d.sessions.List(ctx, session.Filter{}, store.Page{Size: 1})
@@ -102,6 +105,7 @@ func (a *App) openMongo(ctx context.Context, d *doors, closing *cleanups) error 
 	}
 	d.stores = stores{
 		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(), histories: database.Histories(),
+		documents: database.Documents(), idempotency: database.Idempotency(),
 		keys: database.Keys(), health: database.Health,
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/lease"
 	"github.com/dannsalud/broadcaster/internal/linker"
 	"github.com/dannsalud/broadcaster/internal/ops"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/sender"
 )
 
@@ -88,7 +89,7 @@ func (a *App) wireHost(_ context.Context, p *parts) error {
 	var err error
 	p.host, err = sender.NewHost(sender.HostOptions{
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, WhatsApp: whatsApp{p.gateway, p.ways},
-		Leases: senderLeases{p.keeper}, Queue: p.queue, Watcher: p.queue, Sends: p.queue, Pace: a.options.Pace,
+		Leases: senderLeases{p.keeper}, Queue: p.queue, Watcher: p.queue, Sends: p.queue, Documents: p.documents, Limits: a.limits(), Budgets: pace.NewBudgets(paceBucket{p.pacing}),
 		Egresses: p.links, MaxConnections: a.options.MaxConnections, ConnectJitter: a.options.ConnectJitter, Log: a.options.Log, Registerer: a.registry,
 	})
 	if err != nil {
@@ -119,6 +120,14 @@ func (a *App) wireRunner(_ context.Context, p *parts) error {
 	if p.projector, err = sender.NewProjector(p.deliveries, a.registry); err != nil {
 		return err
 	}
+	inbound, err := sender.NewInbound(sender.InboundOptions{Campaigns: p.campaigns, Deliveries: p.deliveries, Suppressions: p.suppressions,
+		Documents: p.documents, Sends: p.queue, Consent: a.options.Consent, Log: a.options.Log, Registerer: a.registry})
+	if err != nil {
+		return err
+	}
+	if err := p.worker.HandleMessageReceived(inbound.Handle); err != nil {
+		return err
+	}
 	if err := p.worker.HandleRunCampaign(p.runner.Handle); err != nil {
 		return err
 	}
@@ -145,7 +154,9 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 	}
 	p.api, err = api.New(api.Options{
 		Egress: egress, Links: p.links,
-		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency,
+		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		AllowedOrigins: a.options.AllowedOrigins, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
 	})
 	return err

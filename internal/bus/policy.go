@@ -23,9 +23,10 @@ type Policy struct {
 // policies is the table of retry policies.
 func policies() map[string]Policy {
 	return map[string]Policy{
-		events.LinkSession{}.Kind():    {Attempts: 5, MinDelay: 2 * time.Second, MaxDelay: 30 * time.Second},
-		events.RunCampaign{}.Kind():    {Attempts: 10, MinDelay: time.Second, MaxDelay: time.Minute},
-		events.MessageReceipt{}.Kind(): {Attempts: 12, MinDelay: 500 * time.Millisecond, MaxDelay: time.Minute},
+		events.LinkSession{}.Kind():     {Attempts: 5, MinDelay: 2 * time.Second, MaxDelay: 30 * time.Second},
+		events.RunCampaign{}.Kind():     {Attempts: 10, MinDelay: time.Second, MaxDelay: time.Minute},
+		events.MessageReceived{}.Kind(): {Attempts: 12, MinDelay: 500 * time.Millisecond, MaxDelay: time.Minute},
+		events.MessageReceipt{}.Kind():  {Attempts: 12, MinDelay: 500 * time.Millisecond, MaxDelay: time.Minute},
 	}
 }
 

@@ -41,7 +41,7 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (even
 	if err != nil {
 		return events.SendReply{}, fmt.Errorf("encode send request: %w", err)
 	}
-	m := nats.NewMsg(events.SendSubject(request.SessionID))
+	m := nats.NewMsg(request.SubjectOf())
 	m.Data = payload
 	if deadline, has := ctx.Deadline(); has {
 		m.Header.Set(headerTimeout, time.Until(deadline).String())
@@ -127,7 +127,7 @@ func (b *Bus) watchHost(ctx context.Context, request events.SendRequest, giveUp 
 func (b *Bus) hasInHand(ctx context.Context, request events.SendRequest) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.options.HostWatch)
 	defer cancel()
-	m := nats.NewMsg(events.SendSubject(request.SessionID))
+	m := nats.NewMsg(request.SubjectOf())
 	m.Header.Set(headerInHand, request.MessageID)
 	answer, err := b.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
@@ -147,6 +147,8 @@ type sendServer struct {
 	waiting  chan arrival
 	stopping atomic.Bool
 	ended    chan struct{}
+	// open counts the subscriptions that may bring requests.
+	open atomic.Int32
 
 	mu sync.Mutex
 	// has counts the requests in hand by their message's id, those that wait included.
@@ -170,13 +172,25 @@ type arrival struct {
 func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error) {
 	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan arrival, maxWaitingSends), ended: make(chan struct{}),
 		has: map[string]int{}}
-	sub, err := b.nc.QueueSubscribe(events.SendSubject(id), hostQueue, s.arrive)
+	sends, err := b.nc.QueueSubscribe(events.SendSubject(id), hostQueue, s.arrive)
 	if err != nil {
 		return nil, notHosting(id, err)
 	}
-	sub.SetClosedHandler(func(string) { close(s.waiting) }) // After the last call of arrive.
+	lookups, err := b.nc.QueueSubscribe(events.LookupSubject(id), hostQueue, s.arriveLookup)
+	if err != nil {
+		_ = sends.Unsubscribe() // it fails only when the connection is gone
+		return nil, notHosting(id, err)
+	}
+	s.open.Store(2)
+	for _, sub := range []*nats.Subscription{sends, lookups} {
+		sub.SetClosedHandler(func(string) {
+			if s.open.Add(-1) == 0 {
+				close(s.waiting) // After the last call of arrive.
+			}
+		})
+	}
 	go s.run(ctx)
-	stop = sync.OnceFunc(func() { s.stop(sub) })
+	stop = sync.OnceFunc(func() { s.stop(sends, lookups) })
 	if err := b.flush(ctx); err != nil { // From here on a request finds us.
 		stop()
 		return nil, notHosting(id, err)
@@ -203,6 +217,16 @@ func (s *sendServer) arrive(m *nats.Msg) {
 		s.respond(next, events.FailedReply(fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").
 			WithAfter(time.Second)))
 	}
+}
+
+// arriveLookup takes a request that may only ask about numbers, whatever else it says.
+func (s *sendServer) arriveLookup(m *nats.Msg) {
+	var request events.SendRequest
+	if m.Header.Get(headerInHand) == "" && (json.Unmarshal(m.Data, &request) != nil || len(request.Lookup) == 0) {
+		s.respond(arrival{message: m}, events.FailedReply(fault.New(fault.Poison, "no_lookup", "Only questions about numbers are answered here")))
+		return
+	}
+	s.arrive(m)
 }
 
 // tellInHand answers at once, whatever waits.
@@ -271,9 +295,11 @@ func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
 }
 
 // stop lets the subscription run out: what waits is answered by reply, which knows that we are stopping.
-func (s *sendServer) stop(sub *nats.Subscription) {
+func (s *sendServer) stop(subs ...*nats.Subscription) {
 	s.stopping.Store(true)
-	_ = sub.Drain() // It fails only when the subscription is over.
+	for _, sub := range subs {
+		_ = sub.Drain() // It fails only when the subscription is over.
+	}
 	<-s.ended
 }
 

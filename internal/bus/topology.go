@@ -18,6 +18,8 @@ const (
 	ConsumerSender = "sender"
 	// ConsumerProjector hands out receipts, to be written into deliveries.
 	ConsumerProjector = "projector"
+	// ConsumerInbound hands out what people wrote to sessions.
+	ConsumerInbound = "inbound"
 	// ConsumerExhausted hands out the server's advisories about jobs that it will not deliver any more.
 	ConsumerExhausted = "exhausted"
 )
@@ -63,7 +65,7 @@ func (b *Bus) streams() []jetstream.StreamConfig {
 	streams := []jetstream.StreamConfig{{
 		Name:        events.StreamCommands,
 		Description: "Jobs to do. A job stays until a worker acknowledged it or it is in FAILED.",
-		Subjects:    []string{"commands.link.*", "commands.campaign.*", "commands.webhook.*"},
+		Subjects:    []string{"commands.link.*", "commands.campaign.*", "commands.webhook.*", schedulePrefix + "*"},
 		Retention:   jetstream.WorkQueuePolicy,
 		MaxMsgSize:  maxMessageBytes,
 		Duplicates:  commandDedupe,
@@ -124,6 +126,10 @@ func (b *Bus) consumers() []consumer {
 		name: ConsumerProjector, stream: events.StreamEvents, filter: "events.message.*.receipt",
 		description: "Receipts into deliveries.",
 		inFlight:    receiptsInFlight, slots: 16,
+	}, {
+		name: ConsumerInbound, stream: events.StreamEvents, filter: "events.session.*.inbound",
+		description: "Replies and opt-outs.",
+		inFlight:    64, slots: 4,
 	}, {
 		name: ConsumerExhausted, stream: streamAdvisories, filter: advisoryPrefix + ">",
 		description: "Jobs that the server gave up, to FAILED.",

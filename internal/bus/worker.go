@@ -121,6 +121,12 @@ func (w *Worker) HandleMessageReceipt(handle func(context.Context, events.Messag
 	return handleFact(w, ConsumerProjector, handle)
 }
 
+// HandleMessageReceived gives the worker its handler of what people write. It is called for several at once, in no order, and for one message more than
+// once after a crash.
+func (w *Worker) HandleMessageReceived(handle func(context.Context, events.MessageReceived) error) error {
+	return handleFact(w, ConsumerInbound, handle)
+}
+
 // handleCommand registers the handler of a kind of command under the consumer that hands it out.
 func handleCommand[C events.Command](w *Worker, consumer string, handle func(context.Context, C) error) error {
 	var none C

@@ -1,5 +1,11 @@
 package campaign
 
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
 // Counts is the progress of a campaign: how many deliveries are in each state.
 type Counts map[DeliveryState]int
 
@@ -30,6 +36,31 @@ func (c Counts) AtLeast(state DeliveryState) int {
 
 // leftTheWay tells whether a delivery in this state never reached its recipient, as far as is known.
 func (s DeliveryState) leftTheWay() bool { return s == FailedDelivery || s == Skipped }
+
+// String lists the counts that are not zero, in the order of the states.
+func (c Counts) String() string {
+	var parts []string
+	for _, state := range DeliveryStates() {
+		if c[state] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", state, c[state]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// The share of delivered among sent below which a campaign is suspected: WhatsApp acknowledges messages that it then drops (peers.md §4).
+const (
+	fewestToJudge   = 20
+	suspiciousShare = 0.5
+	// SuspectedAfter is how long a recipient's phone may take before its silence counts.
+	SuspectedAfter = 30 * time.Minute
+)
+
+// Suspicious tells whether so few of the sent messages were delivered that WhatsApp may drop them silently.
+func (c Counts) Suspicious() bool {
+	sent := c.AtLeast(Sent)
+	return sent >= fewestToJudge && float64(c.AtLeast(Delivered)) < suspiciousShare*float64(sent)
+}
 
 // Open is the number of deliveries that the sender still has to settle.
 func (c Counts) Open() int {

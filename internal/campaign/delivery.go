@@ -112,6 +112,9 @@ type Deliveries interface {
 	Claim(ctx context.Context, claim Claim) ([]Delivery, error)
 	// Record applies outcomes, in one batch, each by the rule of Merge. Unknown ids are ignored and counted in the result.
 	Record(ctx context.Context, outcomes []Outcome) (missing int, err error)
+	// Reopen makes deliveries that failed, or whose outcome is unknown, pending again, as if they were never tried, and gives how many. Those in
+	// another state stay as they are: it is the only way back in rank, and a receipt that comes meanwhile is stronger.
+	Reopen(ctx context.Context, ids []string, at time.Time) (int, error)
 	// Get gives a delivery; store.ErrNotFound when there is none.
 	Get(ctx context.Context, deliveryID string) (Delivery, error)
 	// List gives the deliveries of a campaign in the order of Sequence, all or those in one state.

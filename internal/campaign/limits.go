@@ -90,8 +90,9 @@ func (l Limits) SlowedBy(factor int) Limits {
 	if factor <= 1 {
 		return l
 	}
-	slower := time.Duration(factor)
-	l.MinGap, l.MaxGap, l.RestFor = l.MinGap*slower, l.MaxGap*slower, l.RestFor*slower
+	for _, pause := range []*time.Duration{&l.MinGap, &l.MaxGap, &l.RestFor} {
+		*pause = time.Duration(factor * int(*pause))
+	}
 	for _, limit := range []*int{&l.Hourly, &l.Daily, &l.DailyNew} {
 		if *limit > 0 {
 			*limit = max(1, *limit/factor)

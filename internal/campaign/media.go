@@ -9,12 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/gabriel-vasile/mimetype"
 	"github.com/google/uuid"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -66,8 +65,8 @@ type MediaLibrary struct{ Documents store.Documents }
 const (
 	mediaFolder   = "media"
 	mediaChunk    = 256 << 10
-	mediaBatch    = 8 // pieces written at once
-	sniffedOfFile = 512
+	mediaBatch    = 8    // pieces written at once
+	sniffedOfFile = 3072 // what mimetype reads
 )
 
 func chunkFolder(id string) string { return "media/" + id }
@@ -154,23 +153,15 @@ func (l MediaLibrary) storeChunks(ctx context.Context, id string, content io.Rea
 	}
 }
 
+// mediaAliases are the types that WhatsApp knows under another name.
+var mediaAliases = map[string]string{"audio/x-m4a": "audio/mp4", "audio/x-aac": "audio/aac", "video/x-m4v": "video/mp4", "application/ogg": "audio/ogg",
+	"audio/mp3": "audio/mpeg"}
+
 // judge finds out what a file is, and refuses what cannot be sent as the kind that is wanted.
 func (m *Media) judge(head []byte) error {
-	found, _, _ := mime.ParseMediaType(http.DetectContentType(head))
-	byName, _, _ := mime.ParseMediaType(mime.TypeByExtension(strings.ToLower(filepath.Ext(m.Name))))
-	switch {
-	case strings.HasPrefix(string(head), "#!AMR"):
-		found = "audio/amr"
-	case found == "application/ogg":
-		found = "audio/ogg"
-	case found == "video/mp4" && (strings.HasPrefix(byName, "audio/") || strings.Contains(string(head[:min(len(head), 16)]), "ftypM4A")):
-		found = "audio/mp4"
-	case len(head) > 1 && head[0] == 0xff && head[1]&0xf6 == 0xf0:
-		found = "audio/aac"
-	case found == "application/octet-stream" && len(head) > 1 && head[0] == 0xff && head[1]&0xe0 == 0xe0:
-		found = "audio/mpeg"
-	case byName != "" && (found == "application/octet-stream" || found == "application/zip" || found == "text/plain"):
-		found = byName
+	found, _, _ := strings.Cut(mimetype.Detect(head).String(), ";")
+	if other, renamed := mediaAliases[found]; renamed {
+		found = other
 	}
 	m.MIME = found
 	if m.Kind == "" {

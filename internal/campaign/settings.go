@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
 )
 
 // Settings say how a campaign is sent. The zero value sends its text at the session's own pace, at any hour.
@@ -23,6 +24,8 @@ type Settings struct {
 	// LinkPreview shows a preview of the first link in the text; Typing shows that somebody types before each message.
 	LinkPreview bool `json:"link_preview,omitempty"`
 	Typing      bool `json:"typing,omitempty"`
+	// Preview is what the page behind the link said when the campaign was made.
+	Preview session.Preview `json:"preview,omitzero"`
 	// Limits are slower than those of the session, or as fast; zero fields leave the session's.
 	Limits Limits `json:"limits,omitzero"`
 	// Hours are when it may send.

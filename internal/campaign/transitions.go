@@ -31,22 +31,25 @@ const (
 	Complete Event = "complete"
 	// Fail: it can never be sent.
 	Fail Event = "fail"
+	// Retry: some of its deliveries were opened again.
+	Retry Event = "retry"
 )
 
 // Events lists every event, in the order of their declaration.
 func Events() []Event {
-	return []Event{Schedule, Queue, Start, Pause, Resume, Cancel, Complete, Fail}
+	return []Event{Schedule, Queue, Start, Pause, Resume, Cancel, Complete, Fail, Retry}
 }
 
 // transitions is the whole life of a campaign. An event that leads to the state that the campaign is in changes nothing and is no error, so
-// that everything may be asked twice. A scheduled campaign is cancelled or queued, not paused: resuming it would send it at once.
+// that everything may be asked twice. Who resumes a campaign that was paused
+// while it was scheduled schedules it anew if its time has not come.
 var transitions = map[State]map[Event]State{
 	Draft:     {Schedule: Scheduled, Queue: Queued, Cancel: Cancelled, Fail: Failed},
-	Scheduled: {Schedule: Scheduled, Queue: Queued, Cancel: Cancelled, Fail: Failed},
-	Queued:    {Queue: Queued, Start: Running, Pause: Paused, Resume: Queued, Cancel: Cancelled, Complete: Completed, Fail: Failed},
-	Running:   {Queue: Queued, Start: Running, Pause: Paused, Resume: Running, Cancel: Cancelled, Complete: Completed, Fail: Failed},
-	Paused:    {Pause: Paused, Resume: Queued, Cancel: Cancelled, Complete: Completed, Fail: Failed},
-	Completed: {Complete: Completed},
+	Scheduled: {Schedule: Scheduled, Queue: Queued, Pause: Paused, Cancel: Cancelled, Fail: Failed},
+	Queued:    {Retry: Queued, Queue: Queued, Start: Running, Pause: Paused, Resume: Queued, Cancel: Cancelled, Complete: Completed, Fail: Failed},
+	Running:   {Retry: Running, Queue: Queued, Start: Running, Pause: Paused, Resume: Running, Cancel: Cancelled, Complete: Completed, Fail: Failed},
+	Paused:    {Retry: Queued, Schedule: Scheduled, Pause: Paused, Resume: Queued, Cancel: Cancelled, Complete: Completed, Fail: Failed},
+	Completed: {Complete: Completed, Retry: Queued},
 	Cancelled: {Cancel: Cancelled},
 	Failed:    {Fail: Failed},
 }
@@ -67,6 +70,7 @@ func Apply(c Campaign, event Event, at time.Time) (Campaign, error) {
 	switch {
 	case next == Queued:
 		c.Slice++
+		c.EndedAt = time.Time{}
 	case next == Running && c.StartedAt.IsZero():
 		c.StartedAt = at
 	case next.Ended():
@@ -101,6 +105,8 @@ func (e Event) participle() string {
 		return strings.TrimSuffix(string(e), "e") + "ed"
 	case Start, Fail:
 		return string(e) + "ed"
+	case Retry:
+		return "retried"
 	case Cancel:
 		return "cancelled"
 	}

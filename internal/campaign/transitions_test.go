@@ -15,13 +15,14 @@ import (
 // life is the table of transitions.go written the other way round: what people and runners rely on. An event that is not listed for a state
 // is refused there.
 var life = map[Event]map[State]State{
-	Schedule: {Draft: Scheduled, Scheduled: Scheduled},
+	Schedule: {Draft: Scheduled, Scheduled: Scheduled, Paused: Scheduled},
 	Queue:    {Draft: Queued, Scheduled: Queued, Queued: Queued, Running: Queued},
 	Start:    {Queued: Running, Running: Running},
-	Pause:    {Queued: Paused, Running: Paused, Paused: Paused},
+	Pause:    {Scheduled: Paused, Queued: Paused, Running: Paused, Paused: Paused},
 	Resume:   {Queued: Queued, Running: Running, Paused: Queued},
 	Cancel:   {Draft: Cancelled, Scheduled: Cancelled, Queued: Cancelled, Running: Cancelled, Paused: Cancelled, Cancelled: Cancelled},
 	Complete: {Queued: Completed, Running: Completed, Paused: Completed, Completed: Completed},
+	Retry:    {Queued: Queued, Running: Running, Paused: Queued, Completed: Queued},
 	Fail:     {Draft: Failed, Scheduled: Failed, Queued: Failed, Running: Failed, Paused: Failed, Failed: Failed},
 }
 
@@ -65,7 +66,7 @@ func TestEveryStateCanBeReachedAndEnded(t *testing.T) {
 			t.Errorf("no way leads to %s", state)
 		}
 		for event, next := range transitions[state] {
-			if state.Ended() && next != state {
+			if state.Ended() && next != state && event != Retry {
 				t.Errorf("%s leads from the end %s to %s", event, state, next)
 			}
 		}
@@ -111,7 +112,7 @@ func TestRefusalsSayWhatIsPossible(t *testing.T) {
 		want  string
 	}{
 		{Draft, Pause, "The campaign is draft and cannot be paused; it can be cancelled"},
-		{Scheduled, Resume, "The campaign is scheduled and cannot be resumed; it can be cancelled"},
+		{Scheduled, Resume, "The campaign is scheduled and cannot be resumed; it can be paused or cancelled"},
 		{Running, Schedule, "The campaign is running and cannot be scheduled; it can be paused or cancelled"},
 		{Paused, Start, "The campaign is paused and cannot be started; it can be resumed or cancelled"},
 		{Completed, Cancel, "The campaign is completed and cannot be cancelled; nothing more can be done with it"},

@@ -406,6 +406,17 @@ func (MessageReceived) fact() {}
 // that nobody answers was not sent.
 func SendSubject(id session.ID) string { return "wa.send." + string(id) }
 
+// LookupSubject is where the same worker answers SendRequests that only ask about numbers: who may ask need not be allowed to send.
+func LookupSubject(id session.ID) string { return "wa.lookup." + string(id) }
+
+// SubjectOf is where a request goes.
+func (r SendRequest) SubjectOf() string {
+	if len(r.Lookup) > 0 {
+		return LookupSubject(r.SessionID)
+	}
+	return SendSubject(r.SessionID)
+}
+
 // SendRequest asks the holder of a session to send one message. It is paced by the holder; its answer may take as long as the pace does,
 // up to the request's deadline. Sending the same MessageID again is safe: the phone that receives keeps one copy.
 type SendRequest struct {
@@ -416,6 +427,19 @@ type SendRequest struct {
 	// Phone is the recipient, E.164 with the plus sign.
 	Phone string `json:"phone"`
 	Text  string `json:"text"`
+	// Attachment is a file that goes with the text; Typing shows that somebody types before it.
+	Attachment campaign.Attachment `json:"attachment,omitzero"`
+	Typing     bool                `json:"typing,omitempty"`
+	// Limits are what the campaign says about the pace.
+	Limits campaign.Limits `json:"limits,omitzero"`
+	// NotAfter is the end of the hours in which it may be sent; zero: there is none.
+	NotAfter time.Time `json:"not_after,omitzero"`
+	// Preview is shown below the text.
+	Preview session.Preview `json:"preview,omitzero"`
+	// WarmOnly skips a recipient who never wrote to the session.
+	WarmOnly bool `json:"warm_only,omitempty"`
+	// Lookup makes it a question instead: which of these numbers are on WhatsApp? Nothing is sent then.
+	Lookup []string `json:"lookup,omitempty"`
 }
 
 // Validate gives a fault.Poison for a request without a message id, or whose session's id makes no subject.
@@ -435,6 +459,8 @@ type SendReply struct {
 	Message    string        `json:"message,omitempty"`
 	RetryAfter time.Duration `json:"retry_after_ns,omitempty"`
 	Until      time.Time     `json:"until,omitzero"`
+	// Lookups answers a question about numbers.
+	Lookups []campaign.Lookup `json:"lookups,omitempty"`
 }
 
 // Err gives the failure as a classed error, nil for success.

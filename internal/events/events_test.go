@@ -72,9 +72,13 @@ var firstVersions = []struct {
 // answers are the messages of the one request, which have no subject of their own kind.
 var answers = map[string]any{
 	"send_request": SendRequest{Version: 1, SessionID: aSession, CampaignID: aCampaign, MessageID: "3EB0000000000000000001",
-		Phone: "+5491155550101", Text: "Hola José"},
+		Phone: "+5491155550101", Text: "Hola José", Attachment: campaign.Attachment{ID: "med_1", Kind: campaign.Image}, Typing: true,
+		Limits:   campaign.Limits{MinGap: time.Second, MaxGap: 2 * time.Second, Hourly: 1, Daily: 2, DailyNew: 3, RestEvery: 4, RestFor: time.Minute},
+		NotAfter: later, Preview: session.Preview{URL: "https://example.com", Title: "Title", Description: "Words"}, WarmOnly: true,
+		Lookup: []string{"+5491155550102"}},
 	"send_reply": SendReply{SentAt: at, Class: fault.PauseSession, Code: "temporary_ban", Message: "WhatsApp paused the account; wait",
-		RetryAfter: time.Minute, Until: later},
+		RetryAfter: time.Minute, Until: later,
+		Lookups: []campaign.Lookup{{Phone: "+5491155550102", Canonical: "+5491155550103", Exists: true, At: at}}},
 }
 
 func TestShapesAreThoseOfTheGoldenFiles(t *testing.T) {

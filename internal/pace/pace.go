@@ -53,11 +53,13 @@ var ErrStopped = errors.New("pace: the session's turns have ended")
 // Pacer hands out turns. Its methods may be called at the same time; each turn is given to one caller.
 type Pacer struct {
 	rules   []rule
+	draw    func(below time.Duration) time.Duration
 	stopped chan struct{}
 
-	mu      sync.Mutex
-	next    time.Time
-	stopNow sync.Once
+	mu sync.Mutex
+	// last is the turn before, next the earliest one by the session's own rules.
+	last, next time.Time
+	stopNow    sync.Once
 }
 
 // rule gives how long a session rests after a turn.
@@ -71,8 +73,9 @@ func New(options Options) (*Pacer, error) {
 	if options.Draw == nil {
 		options.Draw = rand.N[time.Duration]
 	}
-	pacer := &Pacer{rules: []rule{gap(options)}, stopped: make(chan struct{})}
-	pacer.next = pacer.after(time.Now())
+	pacer := &Pacer{rules: []rule{gap(options)}, draw: options.Draw, stopped: make(chan struct{})}
+	pacer.last = time.Now()
+	pacer.next = pacer.after(pacer.last)
 	return pacer, nil
 }
 
@@ -89,13 +92,20 @@ func gap(options Options) rule {
 
 // Wait takes the next turn and returns when it has come. A context that ends first gives its error, and a Stop gives ErrStopped; the turn is
 // then lost, so that a caller who gives up cannot make the session faster.
-func (p *Pacer) Wait(ctx context.Context) error {
+func (p *Pacer) Wait(ctx context.Context) error { return p.wait(ctx, p.take) }
+
+// WaitGap is Wait with another gap since the turn before than that of the session.
+func (p *Pacer) WaitGap(ctx context.Context, shortest, longest time.Duration) error {
+	return p.wait(ctx, func() time.Time { return p.takeGap(shortest, longest) })
+}
+
+func (p *Pacer) wait(ctx context.Context, take func() time.Time) error {
 	select {
 	case <-p.stopped:
 		return ErrStopped
 	default:
 	}
-	wait := time.Until(p.take())
+	wait := time.Until(take())
 	if wait <= 0 {
 		return ctx.Err()
 	}
@@ -129,7 +139,23 @@ func (p *Pacer) take() time.Time {
 	if p.next.After(turn) {
 		turn = p.next
 	}
-	p.next = p.after(turn)
+	p.last, p.next = turn, p.after(turn)
+	return turn
+}
+
+// takeGap is take with a gap of its own.
+func (p *Pacer) takeGap(shortest, longest time.Duration) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	gap := shortest
+	if longest > shortest {
+		gap += p.draw(longest - shortest)
+	}
+	turn := p.last.Add(gap)
+	if now := time.Now(); now.After(turn) {
+		turn = now
+	}
+	p.last, p.next = turn, p.after(turn)
 	return turn
 }
 

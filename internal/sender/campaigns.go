@@ -76,6 +76,9 @@ func (s *hosting) holdCampaigns(ctx context.Context, owner session.Session) erro
 			return fmt.Errorf("list campaigns of %s: %w", owner.ID, err)
 		}
 		for _, found := range list.Items {
+			if found.Settings.WarmOnly && owner.Reason == session.ReasonReachOutLock {
+				continue // the lock is about strangers
+			}
 			if err := s.holdCampaign(ctx, found.ID, end); err != nil {
 				return err
 			}

@@ -74,6 +74,16 @@ func (g *gate) check(now time.Time) error {
 	return nil
 }
 
+// checkConnection is check without the record: for a message that the account's limit does not concern.
+func (g *gate) checkConnection() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.online {
+		return fault.New(fault.RetryLater, "session_offline", "The session is not connected at the moment; it is tried again").WithAfter(offlineWait)
+	}
+	return nil
+}
+
 // refusal gives why a session with this record may not send, whatever its connection does; nil when the record allows it.
 func refusal(record session.Session, now time.Time) error {
 	switch record.State {

@@ -44,8 +44,12 @@ type HostOptions struct {
 	// Egresses paces the connections of all workers on one egress, and hears of logouts; nil: only those of this host are paced, and nothing
 	// cools down.
 	Egresses Egresses
-	// Pace is the gap between two messages of a session, whoever asks.
-	Pace pace.Options
+	// Documents are the records that need no query: who wrote, files, what was said about the pace.
+	Documents store.Documents
+	// Limits are those of a session of which nothing else is said; the zero value is none, which only suits a simulator.
+	Limits campaign.Limits
+	// Budgets count against them; nil: in this process's memory.
+	Budgets Budgets
 	// MaxConnections bounds the sessions on one egress; zero: DefaultMaxConnections.
 	MaxConnections int
 	// ConnectJitter is the longest random wait before each connection; zero: none.
@@ -84,15 +88,18 @@ type rest struct {
 // NewHost checks the options and makes a host; it starts nothing.
 func NewHost(options HostOptions) (*Host, error) {
 	switch {
-	case options.Sessions == nil || options.Campaigns == nil || options.Deliveries == nil || options.Histories == nil:
-		return nil, errors.New("host: Sessions, Campaigns, Deliveries and Histories are required")
+	case options.Sessions == nil || options.Campaigns == nil || options.Deliveries == nil || options.Histories == nil || options.Documents == nil:
+		return nil, errors.New("host: Sessions, Campaigns, Deliveries, Histories and Documents are required")
 	case options.WhatsApp == nil || options.Leases == nil || options.Queue == nil || options.Watcher == nil || options.Sends == nil:
 		return nil, errors.New("host: WhatsApp, Leases, Queue, Watcher and Sends are required")
 	case options.MaxConnections < 0 || options.ConnectJitter < 0 || options.SweepEvery < 0:
 		return nil, errors.New("host: MaxConnections, ConnectJitter and SweepEvery must not be negative")
 	}
-	if err := options.Pace.Validate(); err != nil {
+	if err := options.Limits.Validate(); err != nil {
 		return nil, err
+	}
+	if options.Budgets == nil {
+		options.Budgets = pace.NewBudgets(&pace.Memory{})
 	}
 	options.MaxConnections = orDefault(options.MaxConnections, DefaultMaxConnections)
 	options.SweepEvery = orDefault(options.SweepEvery, DefaultSweepEvery)

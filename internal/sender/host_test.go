@@ -14,7 +14,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
-	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -320,15 +319,15 @@ func (w *world) ask(id session.ID, message string) <-chan events.SendReply {
 
 func TestLostLeaseDisconnectsAtOnce(t *testing.T) {
 	for name, hand := range map[string]struct {
-		pace  pace.Options
+		pace  campaign.Limits
 		class fault.Class
 	}{
-		"while a send is in flight":       {pace.Options{}, fault.UnknownOutcome},
-		"while a send waits for its turn": {pace.Options{MinGap: time.Hour, MaxGap: time.Hour}, fault.RetryLater},
+		"while a send is in flight":       {campaign.Limits{}, fault.UnknownOutcome},
+		"while a send waits for its turn": {campaign.Limits{MinGap: time.Hour, MaxGap: time.Hour}, fault.RetryLater},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				host := w.host(func(o *HostOptions) { o.Pace = hand.pace })
+				host := w.host(func(o *HostOptions) { o.Limits = hand.pace })
 				w.online("ses_a")
 				w.whatsapp.taking(time.Hour)
 				before := w.session("ses_a")
@@ -391,7 +390,7 @@ func TestCleanStopFinishesTheSendInFlight(t *testing.T) {
 
 func TestCleanStopDoesNotWaitForTurns(t *testing.T) {
 	inWorld(t, func(w *world) {
-		host := w.host(func(o *HostOptions) { o.Pace = pace.Options{MinGap: time.Hour, MaxGap: time.Hour} })
+		host := w.host(func(o *HostOptions) { o.Limits = campaign.Limits{MinGap: time.Hour, MaxGap: time.Hour} })
 		w.online("ses_a")
 		answered := w.ask("ses_a", "one")
 		began := time.Now()
@@ -420,7 +419,7 @@ func TestStopDoesNotWaitForAStuckSend(t *testing.T) {
 
 func TestEveryoneWhoSendsThroughASessionIsPaced(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.host(func(o *HostOptions) { o.Pace = pace.Human() })
+		w.host(func(o *HostOptions) { o.Limits = campaign.Limits{MinGap: 4 * time.Second, MaxGap: 9 * time.Second} })
 		w.online("ses_a")
 		var answers []<-chan events.SendReply
 		for i := range 30 {
@@ -728,7 +727,7 @@ func TestHostOptionsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	m, q, b, a := newMemory(), newQueue(), newBucket(), newWhatsApp()
 	good := HostOptions{Sessions: memorySessions{m}, Campaigns: memoryCampaigns{m}, Deliveries: memoryDeliveries{memory: m}, Histories: memoryHistories{m}, WhatsApp: a,
-		Leases: b, Queue: q, Watcher: q, Sends: q}
+		Leases: b, Queue: q, Watcher: q, Sends: q, Documents: &store.MemoryDocuments{}}
 	if _, err := NewHost(good); err != nil {
 		t.Fatal(err)
 	}
@@ -736,7 +735,7 @@ func TestHostOptionsThatMakeNoSense(t *testing.T) {
 		"no store":       func(o *HostOptions) { o.Sessions = nil },
 		"no campaigns":   func(o *HostOptions) { o.Campaigns = nil },
 		"no WhatsApp":    func(o *HostOptions) { o.WhatsApp = nil },
-		"a wrong pace":   func(o *HostOptions) { o.Pace.MinGap = time.Second },
+		"a wrong pace":   func(o *HostOptions) { o.Limits.MinGap = time.Second },
 		"no room at all": func(o *HostOptions) { o.MaxConnections = -1 },
 	} {
 		options := good
@@ -909,7 +908,7 @@ func TestHostStopsHoweverFarItCame(t *testing.T) {
 
 func TestRequestThatEndsBeforeItsTurnIsNotSent(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.host(func(o *HostOptions) { o.Pace = pace.Options{MinGap: time.Minute, MaxGap: time.Minute} })
+		w.host(func(o *HostOptions) { o.Limits = campaign.Limits{MinGap: time.Minute, MaxGap: time.Minute} })
 		w.online("ses_a")
 		impatient, cancel := context.WithTimeout(w.t.Context(), time.Second)
 		defer cancel()

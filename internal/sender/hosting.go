@@ -38,6 +38,11 @@ type hosting struct {
 	stability *stability
 	phone     phoneWatch
 	journal   *journal
+	// own is what was said about the pace; uploads, refused and lookedUp belong to the answers, which are given one at a time.
+	own      ownLimits
+	uploads  map[string]session.Upload
+	refused  map[string]bool
+	lookedUp time.Time
 	// connection is set before requests are served.
 	connection Connection
 }
@@ -52,10 +57,10 @@ type endedError struct {
 func (e *endedError) Error() string { return "the connection ended: " + string(e.reason) }
 
 func newHosting(h *Host, found session.Session, claimed Lease) *hosting {
-	pacer, _ := pace.New(h.options.Pace) // NewHost validated the options
+	pacer, _ := pace.New(pace.Options{MinGap: h.options.Limits.MinGap, MaxGap: h.options.Limits.MaxGap}) // NewHost validated the options
 	closing := make(chan struct{})
 	return &hosting{host: h, id: found.ID, egress: found.EgressName(), lease: claimed, pacer: pacer, receipts: newReceiptBook(),
-		look: make(chan struct{}, 1), ended: make(chan endedError, 1),
+		uploads: map[string]session.Upload{}, refused: map[string]bool{}, look: make(chan struct{}, 1), ended: make(chan endedError, 1),
 		stability: newStability(h.metrics.stable), phone: newPhoneWatch(), journal: newJournal(), closing: closing, beginClosing: sync.OnceFunc(func() { close(closing) })}
 }
 
@@ -285,6 +290,13 @@ func (s *hosting) hangUp(cut func()) {
 // answer is how a request to send is served (hostStages).
 func (s *hosting) answer(ctx context.Context, request events.SendRequest) events.SendReply {
 	began := time.Now()
+	if len(request.Lookup) > 0 {
+		lookups, err := s.lookUp(ctx, request)
+		if err != nil {
+			return events.FailedReply(err)
+		}
+		return events.SendReply{Lookups: lookups}
+	}
 	work := &order{hosting: s, request: request}
 	err := through(ctx, hostStages, work)
 	s.host.metrics.sent(err, time.Since(began))

@@ -6,7 +6,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
+	"errors"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
@@ -283,6 +285,10 @@ func (m memoryDeliveries) Record(ctx context.Context, outcomes []campaign.Outcom
 		m.deliveries[outcome.DeliveryID] = campaign.Merge(delivery, outcome)
 	}
 	return missing, nil
+}
+
+func (m memoryDeliveries) Reopen(context.Context, []string, time.Time) (int, error) {
+	return 0, errors.New("no test of this package reopens deliveries")
 }
 
 func (m memoryDeliveries) Get(ctx context.Context, id string) (campaign.Delivery, error) {

@@ -18,7 +18,7 @@ type run struct {
 	runner     *Runner
 	options    *RunnerOptions
 	campaign   campaign.Campaign
-	template   campaign.Template
+	templates  campaign.Templates
 	deadline   time.Time
 	suppressed suppressed
 	recorder   *recorder
@@ -27,11 +27,11 @@ type run struct {
 }
 
 func newRun(r *Runner, current campaign.Campaign) (*run, error) {
-	template, err := campaign.ParseTemplate(current.Text)
+	templates, err := current.Templates()
 	if err != nil {
 		return nil, err
 	}
-	return &run{runner: r, options: &r.options, campaign: current, template: template, deadline: time.Now().Add(r.options.Slice),
+	return &run{runner: r, options: &r.options, campaign: current, templates: templates, deadline: time.Now().Add(r.options.Slice),
 		suppressed: suppressed{store: r.options.Suppressions}, recorder: newRecorder(r.options.Deliveries, r.options.Batch)}, nil
 }
 

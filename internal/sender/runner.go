@@ -229,6 +229,9 @@ func (r *Runner) remember(id campaign.ID, end ending, failures int) {
 
 // start marks the campaign as running. mine tells whether this job is the one to run it now: it is also when the run before this one crashed.
 func (r *Runner) start(ctx context.Context, job events.RunCampaign) (current campaign.Campaign, mine bool, err error) {
+	if err := r.begin(ctx, job); err != nil {
+		return campaign.Campaign{}, false, err
+	}
 	queued := func(c campaign.Campaign) bool { return c.State == campaign.Queued && c.Slice == job.Slice }
 	current, started, err := change(ctx, r.options.Campaigns, job.CampaignID, queued, ending{event: campaign.Start})
 	if errors.Is(err, store.ErrNotFound) {
@@ -241,6 +244,21 @@ func (r *Runner) start(ctx context.Context, job events.RunCampaign) (current cam
 		err = tellCampaign(ctx, r.options.Queue, current)
 	}
 	return current, current.State == campaign.Running && current.Slice == job.Slice, err
+}
+
+// earliness is how much before its time a scheduled campaign may begin: the clocks of two machines differ.
+const earliness = 2 * time.Second
+
+// begin queues a scheduled campaign whose time has come, so that its job can start it. A job of a time that was changed meanwhile does nothing.
+func (r *Runner) begin(ctx context.Context, job events.RunCampaign) error {
+	due := func(c campaign.Campaign) bool {
+		return c.State == campaign.Scheduled && c.Slice+1 == job.Slice && time.Until(c.Settings.ScheduledAt) < earliness
+	}
+	_, _, err := change(ctx, r.options.Campaigns, job.CampaignID, due, ending{event: campaign.Queue})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // follow finishes what the former holder of a job that is out of date may have left half done.

@@ -14,7 +14,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
-	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 )
 
@@ -81,12 +80,12 @@ func TestPausedCampaignStopsWithinOneMessage(t *testing.T) {
 	for name, paced := range map[string]bool{"paced": true, "not paced": false} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				var rules pace.Options
+				var rules campaign.Limits
 				batch := quick
 				if paced {
-					rules, batch = pace.Human(), nil
+					rules, batch = campaign.Limits{MinGap: 4 * time.Second, MaxGap: 9 * time.Second}, nil
 				}
-				w.host(func(o *HostOptions) { o.Pace = rules })
+				w.host(func(o *HostOptions) { o.Limits = rules })
 				w.online("ses_a")
 				w.whatsapp.taking(20 * time.Millisecond)
 				_, stop := w.runner(1, batch)
@@ -137,7 +136,7 @@ func TestPausedAgainAndAgainNothingIsLost(t *testing.T) {
 // TestPauseAndResumeBetweenTwoMessages: the old run must notice that another one has taken over.
 func TestPauseAndResumeBetweenTwoMessages(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.host(func(o *HostOptions) { o.Pace = pace.Options{MinGap: 5 * time.Second, MaxGap: 5 * time.Second} })
+		w.host(func(o *HostOptions) { o.Limits = campaign.Limits{MinGap: 5 * time.Second, MaxGap: 5 * time.Second} })
 		w.online("ses_a")
 		w.runner(2, nil)
 		w.planned("cmp_a", "ses_a", 10)

@@ -24,6 +24,12 @@ import (
 type Connection interface {
 	// Send sends one message and gives the time at which the server accepted it; its errors are classed.
 	Send(ctx context.Context, message session.Outgoing) (time.Time, error)
+	// Upload gives WhatsApp a file that messages refer to.
+	Upload(ctx context.Context, file session.File) (session.Upload, error)
+	// Typing shows somebody that the account types, or no longer does.
+	Typing(ctx context.Context, phone string, typing bool) error
+	// LookUp asks which numbers are on WhatsApp.
+	LookUp(ctx context.Context, phones []string) ([]session.OnWhatsApp, error)
 	// AskPhone asks the account's phone for a sign of life, which is a signal when it comes.
 	AskPhone(ctx context.Context) error
 	// Logout removes the device from the phone's list and deletes its keys.

@@ -27,6 +27,9 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 		s.end(ctx, signal)
 	case session.Restricted:
 		s.note(ctx, restrictionKind(signal), session.ReasonReachOutLock, "")
+		if signal.Active {
+			s.trouble(ctx)
+		}
 		s.restricted(ctx, signal)
 	case session.QROffered:
 		s.host.metrics.qrIgnored.Inc()
@@ -78,6 +81,9 @@ func (s *hosting) end(ctx context.Context, signal session.Ended) {
 	s.host.options.Log.Warn("connection ended", "session", string(s.id), "reason", string(signal.Reason), "detail", signal.Detail)
 	s.note(ctx, session.EntryEnded, signal.Reason, signal.Detail)
 	s.recordLogout(ctx, signal)
+	if signal.Reason == session.ReasonTemporaryBan {
+		s.trouble(ctx)
+	}
 	s.report(ctx, toEnded(signal))
 	select {
 	case s.ended <- endedError{reason: signal.Reason, renewed: signal.Renewed}:

@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
@@ -27,8 +28,11 @@ var runnerStages = []stage[parcel]{
 // hostStages bring a message to WhatsApp.
 var hostStages = []stage[order]{
 	{"gate", gateSession}, // is the lease held, the session ready and under no limit?
+	{"attach", attach},    // give WhatsApp the file, once for all messages of a campaign
 	{"pace", paceSession}, // wait for the session's turn
 	{"gate", gateSession}, // the wait may have been long
+	{"type", showTyping},  // as a person would
+	{"spend", spend},      // count it against the caps: behind every wait, right before it leaves
 	{"send", send},        // resolve the recipient's devices, encrypt, send, await the server's acknowledgement
 }
 
@@ -60,6 +64,10 @@ type order struct {
 	hosting *hosting
 	request events.SendRequest
 	sentAt  time.Time
+	// stranger: the recipient never wrote to the session. Known once asked.
+	stranger *bool
+	limits   campaign.Limits
+	media    *session.Upload
 }
 
 // gateCampaign is passed before each message, so that a pause holds from the next one on. The store is the only truth about it.
@@ -77,6 +85,9 @@ func gateCampaign(ctx context.Context, p *parcel) error {
 	case r.runner.isStopping() || time.Now().After(r.deadline):
 		return &stop{ending{event: campaign.Queue}}
 	}
+	if now := time.Now(); !r.campaign.Settings.Hours.Allowed(now) {
+		return &stop{ending{event: campaign.Pause, reason: reasonQuietHours, resumeAt: r.campaign.Settings.Hours.Next(now).UTC()}}
+	}
 	return r.recorder.failure()
 }
 
@@ -92,10 +103,22 @@ func gateRecipient(ctx context.Context, p *parcel) error {
 	return nil
 }
 
+// reasonQuietHours pauses a campaign until it may send again.
+const reasonQuietHours = "quiet_hours"
+
 func compose(_ context.Context, p *parcel) error {
+	settings := p.run.campaign.Settings
 	p.request = events.SendRequest{
 		Version: events.FactVersion, SessionID: p.run.campaign.SessionID, CampaignID: p.run.campaign.ID,
-		MessageID: p.delivery.ID, Phone: p.delivery.Phone, Text: p.run.template.Render(p.delivery.Fields),
+		MessageID: p.delivery.ID, Phone: p.delivery.Phone, Text: p.run.templates.For(p.delivery.ID).Render(p.delivery.Fields),
+		Attachment: settings.Attachment, Typing: settings.Typing, Limits: settings.Limits, WarmOnly: settings.WarmOnly,
+		NotAfter: settings.Hours.Until(time.Now()),
+	}
+	if settings.LinkPreview && strings.Contains(p.request.Text, settings.Preview.URL) {
+		p.request.Preview = settings.Preview
+	}
+	if strings.TrimSpace(p.request.Text) == "" && settings.Attachment.ID == "" { // the text was edited after the plan
+		return fault.New(fault.SkipRecipient, "text_empty", "The message to this recipient would be empty; fill the columns that it uses, or give a fallback")
 	}
 	return nil
 }
@@ -123,20 +146,32 @@ func recordSuccess(_ context.Context, p *parcel) error {
 	return nil
 }
 
-func gateSession(_ context.Context, o *order) error {
+func gateSession(ctx context.Context, o *order) error {
 	if !o.hosting.lease.Held() {
 		return errMoving()
 	}
-	return o.hosting.gate.check(time.Now())
+	if !o.request.NotAfter.IsZero() && !time.Now().Before(o.request.NotAfter) {
+		return fault.New(fault.RetryLater, reasonQuietHours, "The hours of the campaign are over; it goes on when they begin again")
+	}
+	err := o.hosting.gate.check(time.Now())
+	if err != nil && o.request.WarmOnly && fault.As(err).Code == string(session.ReasonReachOutLock) {
+		err = o.hosting.gate.checkConnection() // the lock is about strangers
+	}
+	if err == nil && o.request.WarmOnly {
+		err = o.gateStranger(ctx)
+	}
+	return err
 }
 
 func paceSession(ctx context.Context, o *order) error {
 	began := time.Now()
-	err := o.hosting.pacer.Wait(ctx)
+	err := o.hosting.paceFor(ctx, o)
 	o.hosting.host.metrics.paceWait.Observe(time.Since(began).Seconds())
 	switch {
 	case errors.Is(err, pace.ErrStopped), err != nil && !o.hosting.lease.Held():
 		return errMoving()
+	case ctx.Err() == nil && err != nil:
+		return err
 	case err != nil:
 		return fault.Wrap(err, fault.RetryNow, "pace_interrupted", "The request ended before the message's turn; nothing was sent")
 	}
@@ -145,7 +180,9 @@ func paceSession(ctx context.Context, o *order) error {
 
 func send(ctx context.Context, o *order) error {
 	o.hosting.receipts.note(o.request.MessageID, o.request.CampaignID)
-	sentAt, err := o.hosting.connection.Send(ctx, session.Outgoing{ID: o.request.MessageID, Phone: o.request.Phone, Text: o.request.Text})
+	sentAt, err := o.hosting.connection.Send(ctx, session.Outgoing{ID: o.request.MessageID, Phone: o.request.Phone, Text: o.request.Text,
+		Media: o.media, Preview: o.request.Preview})
+	o.hosting.judgeAccount(ctx, o.request.Phone, err)
 	if err != nil {
 		return err
 	}

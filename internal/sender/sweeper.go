@@ -115,7 +115,10 @@ const recallFor = 24 * time.Hour
 
 // sweep looks at every campaign that is neither planned nor ended.
 func (s *Sweeper) sweep(ctx context.Context) error {
-	return s.each(ctx, []campaign.State{campaign.Queued, campaign.Running, campaign.Paused}, func(found campaign.Campaign) error {
+	return s.each(ctx, []campaign.State{campaign.Scheduled, campaign.Queued, campaign.Running, campaign.Paused}, func(found campaign.Campaign) error {
+		if found.State == campaign.Scheduled {
+			return s.beginLate(ctx, found)
+		}
 		if found.State == campaign.Paused {
 			return s.resume(ctx, found)
 		}
@@ -155,7 +158,8 @@ func (s *Sweeper) resume(ctx context.Context, found campaign.Campaign) error {
 	if err != nil {
 		return fmt.Errorf("read the session of %s: %w", found.ID, err)
 	}
-	if owner.State != session.Ready {
+	locked := owner.State == session.Paused && owner.Reason == session.ReasonReachOutLock
+	if owner.State != session.Ready && !(locked && found.Settings.WarmOnly) {
 		return nil
 	}
 	same := func(c campaign.Campaign) bool { return c.State == campaign.Paused && c.Revision == found.Revision }
@@ -167,9 +171,24 @@ func (s *Sweeper) resume(ctx context.Context, found campaign.Campaign) error {
 	return tellCampaign(ctx, s.options.Queue, stored)
 }
 
+// beginLate begins a scheduled campaign whose job did not come: the queue may have lost it, or have been made anew.
+func (s *Sweeper) beginLate(ctx context.Context, found campaign.Campaign) error {
+	if time.Since(found.Settings.ScheduledAt) < restoreAfter {
+		return nil
+	}
+	same := func(c campaign.Campaign) bool { return c.State == campaign.Scheduled && c.Revision == found.Revision }
+	stored, changed, err := change(ctx, s.options.Campaigns, found.ID, same, ending{event: campaign.Queue})
+	if err != nil || !changed {
+		return err
+	}
+	s.options.Log.Warn("scheduled campaign had no job and is queued", "campaign", string(found.ID))
+	return tellCampaign(ctx, s.options.Queue, stored)
+}
+
 // lifted tells whether a campaign waits for a limit of its session, which is over as soon as the session is ready.
 func lifted(paused campaign.Campaign) bool {
-	return paused.Reason == string(session.ReasonReachOutLock) || paused.Reason == string(session.ReasonTemporaryBan)
+	return paused.Reason == string(session.ReasonReachOutLock) || paused.Reason == string(session.ReasonTemporaryBan) ||
+		paused.Reason == string(session.ReasonChatQuota)
 }
 
 // restoreAfter is how long a campaign may be without a job: whoever changed it last is about to publish one.

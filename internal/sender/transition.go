@@ -80,6 +80,17 @@ func toEnded(ended session.Ended) transition {
 	}
 }
 
+// toPaused is what a session is whose account WhatsApp does not let write to people.
+func toPaused(reason session.Reason, until time.Time) transition {
+	return func(current *session.Session, now time.Time) bool {
+		if !current.State.Linked() || limited(*current, now) {
+			return false
+		}
+		current.State, current.Reason, current.Until = session.Paused, reason, until
+		return true
+	}
+}
+
 // toRestricted is what a session is whose reach-out lock WhatsApp set or lifted.
 func toRestricted(restricted session.Restricted) transition {
 	return func(current *session.Session, now time.Time) bool {

@@ -19,6 +19,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/lease"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/store"
 )
 
 func TestMain(m *testing.M) {
@@ -34,8 +35,10 @@ type world struct {
 	queue    *queue
 	leases   *bucket
 	whatsapp *whatsApp
-	workers  sync.WaitGroup
-	stops    []func()
+	// documents are those of the whole fleet.
+	documents *store.MemoryDocuments
+	workers   sync.WaitGroup
+	stops     []func()
 }
 
 // inWorld runs a story in a bubble and ends every worker that it started.
@@ -43,7 +46,7 @@ func inWorld(t *testing.T, story func(*world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, memory: newMemory(), queue: newQueue(), leases: newBucket(), whatsapp: newWhatsApp()}
+		w := &world{t: t, memory: newMemory(), queue: newQueue(), leases: newBucket(), whatsapp: newWhatsApp(), documents: &store.MemoryDocuments{}}
 		story(w)
 		for _, stop := range w.stops {
 			stop()
@@ -88,7 +91,7 @@ func (w *world) host(change func(*HostOptions)) *testHost {
 	w.t.Helper()
 	registry := prometheus.NewRegistry()
 	options := HostOptions{Sessions: w.sessions(), Campaigns: w.campaigns(), Deliveries: w.deliveries(), Histories: memoryHistories{w.memory}, WhatsApp: w.whatsapp,
-		Leases: w.leases, Queue: w.queue, Watcher: w.queue, Sends: w.queue, Registerer: registry}
+		Leases: w.leases, Queue: w.queue, Watcher: w.queue, Sends: w.queue, Documents: w.documents, Registerer: registry}
 	if change != nil {
 		change(&options)
 	}
@@ -639,7 +642,10 @@ type whatsApp struct {
 	sent        []sent
 	loggedOut   []session.ID
 	asked       int
-	forgotten   []string
+	// uploads are the files given, typed who was shown typing.
+	uploads   []session.File
+	typed     []string
+	forgotten []string
 	// dialTime is how long a connection takes; silent ones do not report that they are connected.
 	dialTime time.Duration
 	silent   bool
@@ -809,6 +815,28 @@ func (c *connection) Send(ctx context.Context, message session.Outgoing) (time.T
 	}
 	c.whatsapp.sent = append(c.whatsapp.sent, sent{session: c.request.Session, message: message, at: time.Now()})
 	return at, nil
+}
+
+func (c *connection) Upload(_ context.Context, file session.File) (session.Upload, error) {
+	c.whatsapp.mu.Lock()
+	defer c.whatsapp.mu.Unlock()
+	c.whatsapp.uploads = append(c.whatsapp.uploads, file)
+	return session.Upload{Kind: file.Kind, MIME: file.MIME, At: time.Now()}, nil
+}
+
+func (c *connection) Typing(_ context.Context, phone string, typing bool) error {
+	c.whatsapp.mu.Lock()
+	defer c.whatsapp.mu.Unlock()
+	c.whatsapp.typed = append(c.whatsapp.typed, fmt.Sprintf("%s %t", phone, typing))
+	return nil
+}
+
+func (c *connection) LookUp(_ context.Context, phones []string) ([]session.OnWhatsApp, error) {
+	var answers []session.OnWhatsApp
+	for _, phone := range phones {
+		answers = append(answers, session.OnWhatsApp{Phone: phone, Canonical: phone, Exists: true})
+	}
+	return answers, nil
 }
 
 func (c *connection) AskPhone(context.Context) error {

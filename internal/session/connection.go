@@ -47,12 +47,3 @@ type ForgetRequest struct {
 	// Reason says why; it stays behind as the device's tombstone.
 	Reason Reason
 }
-
-// Outgoing is one message to send.
-type Outgoing struct {
-	// ID is the WhatsApp message id; sending it again under the same id is safe.
-	ID string
-	// Phone is the recipient, E.164 with the plus sign.
-	Phone string
-	Text  string
-}

@@ -35,6 +35,8 @@ const (
 	ReasonEgressCrowded   Reason = "egress_crowded"
 	ReasonSecondTry       Reason = "second_attempt"
 	ReasonPhoneOffline    Reason = "phone_offline"
+	ReasonChatQuota       Reason = "new_chat_quota"
+	ReasonFewDelivered    Reason = "few_delivered"
 )
 
 // Reasons lists every reason but ReasonNone, in the order of their declaration.
@@ -42,7 +44,8 @@ func Reasons() []Reason {
 	return []Reason{ReasonQueued, ReasonSpacing, ReasonQRExpired, ReasonCancelled, ReasonDuplicate, ReasonInvalidIdentity, ReasonPasskeyExpired,
 		ReasonPasskeyFailed, ReasonNotMultidevice, ReasonConnectTimeout, ReasonLoginTimeout, ReasonConnectionLost, ReasonConnectFailure, ReasonRemoved,
 		ReasonLoggedOut, ReasonBanned, ReasonTemporaryBan, ReasonReachOutLock, ReasonReplaced, ReasonOutdated, ReasonUnlinked, ReasonInternal,
-		ReasonNumberCooldown, ReasonEgressCooldown, ReasonCircuitOpen, ReasonEgressFull, ReasonEgressCrowded, ReasonSecondTry, ReasonPhoneOffline}
+		ReasonNumberCooldown, ReasonEgressCooldown, ReasonCircuitOpen, ReasonEgressFull, ReasonEgressCrowded, ReasonSecondTry, ReasonPhoneOffline,
+		ReasonChatQuota, ReasonFewDelivered}
 }
 
 // Language is a language that people are spoken to in.
@@ -84,6 +87,8 @@ var sentences = map[Reason]map[Language]string{
 	ReasonEgressFull:      {English: "This network address has as many sessions as it may have. Give the session another egress (a proxy), or unlink one that is not needed.", Spanish: "Esta dirección de red ya tiene todas las sesiones permitidas. Dé a la sesión otra salida (un proxy) o desvincule una que no haga falta."},
 	ReasonEgressCrowded:   {English: "This network address has many sessions, which raises the risk of logouts. Another egress (a proxy) for some of them lowers it.", Spanish: "Esta dirección de red tiene muchas sesiones, lo que aumenta el riesgo de cierres de sesión. Otra salida (un proxy) para algunas lo reduce."},
 	ReasonPhoneOffline:    {English: "The phone has not been online for many days. Open WhatsApp on it: after about two weeks WhatsApp unlinks the devices of a phone that is offline.", Spanish: "El teléfono no se conecta desde hace muchos días. Abra WhatsApp en él: después de unas dos semanas WhatsApp desvincula los dispositivos de un teléfono sin conexión."},
+	ReasonChatQuota:       {English: "The account has used up the new chats that WhatsApp allows for now. Campaigns wait; people who wrote to it before can still be answered from the phone.", Spanish: "La cuenta agotó los chats nuevos que WhatsApp permite por ahora. Las campañas esperan; desde el teléfono se puede seguir respondiendo a quienes ya escribieron."},
+	ReasonFewDelivered:    {English: "Few of the sent messages arrived at a phone. WhatsApp may be dropping them: stop, and look at the account on the phone before you go on.", Spanish: "Pocos de los mensajes enviados llegaron a un teléfono. Es posible que WhatsApp los esté descartando: pare y revise la cuenta en el teléfono antes de seguir."},
 	ReasonSecondTry:       {English: "The first code did not work; a second one is on its way. Type the new one on the phone.", Spanish: "El primer código no funcionó; ya viene un segundo. Escriba el nuevo en el teléfono."},
 }
 

@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
-	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
@@ -34,8 +32,7 @@ func (c *Client) Send(ctx context.Context, message session.Outgoing) (sentAt tim
 	if err != nil {
 		return time.Time{}, err
 	}
-	body := &waE2E.Message{Conversation: proto.String(message.Text)}
-	response, err := c.whatsmeow.SendMessage(ctx, address, body, whatsmeow.SendRequestExtra{ID: message.ID, Timeout: ackTimeout})
+	response, err := c.whatsmeow.SendMessage(ctx, address, bodyOf(message), whatsmeow.SendRequestExtra{ID: message.ID, Timeout: ackTimeout})
 	if err != nil {
 		return time.Time{}, classifySend(err)
 	}

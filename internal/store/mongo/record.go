@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -85,6 +86,23 @@ func (d *Deliveries) record(ctx context.Context, outcomes []campaign.Outcome) (m
 		return 0, err
 	}
 	return missing, nil
+}
+
+// Reopen implements campaign.Deliveries.
+func (d *Deliveries) Reopen(ctx context.Context, ids []string, at time.Time) (int, error) {
+	if err := campaign.CheckBatch(len(ids)); err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	gaveUp := append(among(ids), field("state", bson.D{field("$in", bson.A{campaign.FailedDelivery, campaign.Unknown})}))
+	changed, err := d.db.deliveries.UpdateMany(ctx, gaveUp, bson.D{
+		field("$set", bson.D{field("state", campaign.Pending), field("rank", campaign.Pending.Rank()), field("run", ""), field("attempts", 0),
+			field("class", ""), field("code", ""), field("reason", "")}),
+		field("$max", bson.D{field("updated_at", at)}),
+	})
+	if err != nil {
+		return 0, d.db.explain(ctx, "reopen deliveries", err)
+	}
+	return int(changed.ModifiedCount), nil
 }
 
 // SettleOpen implements campaign.Deliveries. It settles a chunk at a time; when it fails half-way, what it settled stays, and calling it

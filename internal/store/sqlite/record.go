@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 )
@@ -22,6 +23,8 @@ const merge = `UPDATE deliveries SET
 	WHERE `
 
 const (
+	reopenDelivery = `UPDATE deliveries SET state = 'pending', run = '', attempts = 0, class = '', code = '', reason = '',
+		updated_at = max(coalesce(updated_at, ?2), ?2) WHERE id = ?1 AND state IN ('failed', 'unknown')`
 	recordOutcome = merge + `id = ?11`
 	settlePending = merge + `number IN (SELECT number FROM deliveries
 		WHERE campaign = (SELECT number FROM campaigns WHERE id = ?11) AND state = 'pending' ORDER BY sequence LIMIT ?12)`
@@ -64,6 +67,25 @@ func (d *Deliveries) Record(ctx context.Context, outcomes []campaign.Outcome) (m
 		return 0, err
 	}
 	return missing, nil
+}
+
+// Reopen implements campaign.Deliveries.
+func (d *Deliveries) Reopen(ctx context.Context, ids []string, at time.Time) (reopened int, err error) {
+	if err := campaign.CheckBatch(len(ids)); err != nil {
+		return 0, err
+	}
+	err = d.db.write(ctx, "reopen deliveries", func(tx *transaction) error {
+		reopened = 0
+		for _, id := range ids {
+			changed, err := exec(ctx, tx, reopenDelivery, id, instant(at))
+			if err != nil {
+				return err
+			}
+			reopened += changed
+		}
+		return nil
+	})
+	return reopened, err
 }
 
 // SettleOpen implements campaign.Deliveries. It settles a chunk at a time; when it fails half-way, what it settled stays, and calling it

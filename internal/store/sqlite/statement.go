@@ -32,7 +32,7 @@ func writeStatements() []string {
 	return []string{
 		insertSession, updateSession, sessionExists, deleteSession,
 		insertCampaign, updateCampaign, campaignExists, campaignNumber,
-		insertDelivery, claimLeftover, claimPending, recordOutcome, settlePending, insertRejection,
+		insertDelivery, claimLeftover, claimPending, recordOutcome, reopenDelivery, settlePending, insertRejection,
 		insertSuppression, deleteSuppression,
 		insertEgress, updateEgress, deleteEgress,
 		insertHistory, updateHistory,

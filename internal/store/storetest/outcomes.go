@@ -157,6 +157,7 @@ func recordRefused(t *testing.T, stores Stores) {
 
 func settleChecks() []check {
 	return []check{
+		{"ReopenTakesBackWhatFailed", reopenTakesBack},
 		{"SettlesWhatIsPendingAndNothingElse", settlePending},
 		{"SettlesMoreThanABatch", settleMany},
 		{"RefusesWhatIsNotSettled", settleRefused},
@@ -215,4 +216,35 @@ func settleRefused(t *testing.T, stores Stores) {
 	settled, err := stores.Deliveries.SettleOpen(t.Context(), "cmp_none", cancelled(1))
 	ok(t, err)
 	same(t, settled, 0)
+}
+
+func reopenTakesBack(t *testing.T, stores Stores) {
+	all := planned(t, stores, "cmp_a", 4)
+	failed := campaign.Outcome{State: campaign.FailedDelivery, At: at(1), Class: fault.SkipRecipient, Code: "refused", Reason: "No."}
+	for i, state := range []campaign.DeliveryState{campaign.FailedDelivery, campaign.Unknown, campaign.Sent} {
+		outcome := failed
+		outcome.DeliveryID, outcome.State = all[i].ID, state
+		_, err := stores.Deliveries.Record(t.Context(), []campaign.Outcome{outcome})
+		ok(t, err)
+	}
+	ids := []string{all[0].ID, all[1].ID, all[2].ID, all[3].ID, "none"}
+	reopened, err := stores.Deliveries.Reopen(t.Context(), ids, at(2))
+	if err != nil || reopened != 2 {
+		t.Fatalf("reopened %d, %v", reopened, err)
+	}
+	want := all[0]
+	want.UpdatedAt = at(2)
+	same(t, getDelivery(t, stores, all[0].ID), want)
+	same(t, getDelivery(t, stores, all[2].ID).State, campaign.Sent)
+	claimed, err := stores.Deliveries.Claim(t.Context(), campaign.Claim{CampaignID: "cmp_a", Run: "again", Limit: 10, At: at(3)})
+	ok(t, err)
+	same(t, names(claimed, sequenceOf), []int{1, 2, 4})
+	again, err := stores.Deliveries.Reopen(t.Context(), ids, at(4))
+	if err != nil || again != 0 {
+		t.Errorf("what is in hand was reopened: %d, %v", again, err)
+	}
+	none, err := stores.Deliveries.Reopen(t.Context(), nil, at(4))
+	if err != nil || none != 0 {
+		t.Errorf("nothing was reopened: %d, %v", none, err)
+	}
 }

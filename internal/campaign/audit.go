@@ -1,0 +1,62 @@
+package campaign
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dannsalud/broadcaster/internal/store"
+)
+
+// AuditEntry is something that must be provable later, when what it was about may be gone: who asked not to be written to, who took that back, what
+// was deleted.
+type AuditEntry struct {
+	At time.Time `json:"at"`
+	// Action is a stable word ("suppression.added", "campaign.deleted").
+	Action string `json:"action"`
+	// Actor is who did it: "api", or "contact" for a person who wrote an opt-out word.
+	Actor string `json:"actor"`
+	// Subject is what it was done to: an id, or a phone number, which is the proof here and goes nowhere else.
+	Subject string `json:"subject"`
+	UserID  string `json:"user_id,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// Audit keeps entries, over the port of documents. None is ever changed or deleted.
+type Audit struct{ Documents store.Documents }
+
+const auditFolder = "audit"
+
+// Record adds an entry.
+func (a Audit) Record(ctx context.Context, entry AuditEntry) error {
+	// The newest comes first in the order of ids.
+	id := fmt.Sprintf("%016x-%s", math.MaxInt64-entry.At.UnixNano(), uuid.NewString())
+	document, err := encodeDocument(id, entry)
+	if err != nil {
+		return err
+	}
+	return a.Documents.Create(ctx, auditFolder, document)
+}
+
+// List gives the entries, newest first.
+func (a Audit) List(ctx context.Context, page store.Page) (store.List[AuditEntry], error) {
+	return listDocuments[AuditEntry](ctx, a.Documents, auditFolder, page)
+}
+
+// listDocuments gives a page of records that are kept as JSON.
+func listDocuments[T any](ctx context.Context, documents store.Documents, folder string, page store.Page) (store.List[T], error) {
+	found, err := documents.List(ctx, folder, page)
+	if err != nil {
+		return store.List[T]{}, err
+	}
+	list := store.List[T]{Items: make([]T, len(found.Items)), Next: found.Next}
+	for i, document := range found.Items {
+		if err := decodeDocument(document, &list.Items[i]); err != nil {
+			return store.List[T]{}, err
+		}
+	}
+	return list, nil
+}
