@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
@@ -98,6 +99,11 @@ func (a *API) editCampaign(ctx context.Context, input *editCampaignInput) (*camp
 		return nil, a.problem(ctx, "edit campaign", err)
 	}
 	body := input.Body
+	if body.LinkPreview != nil && *body.LinkPreview && body.Text != nil {
+		if wanted.Preview, err = a.previewOf(ctx, *body.Text); err != nil {
+			return nil, a.problem(ctx, "edit campaign", err)
+		}
+	}
 	return a.alterCampaign(ctx, input.ID, "edit campaign", func(c campaign.Campaign) (campaign.Campaign, error) {
 		if c.State != campaign.Draft && c.State != campaign.Scheduled {
 			return c, fault.New(fault.Conflict, "campaign_"+string(c.State), fmt.Sprintf("The campaign is %s; only a draft or a scheduled one is edited. Clone it instead", c.State))
@@ -108,6 +114,12 @@ func (a *API) editCampaign(ctx context.Context, input *editCampaignInput) (*camp
 		take(&settings.Variants, body.Variants)
 		take(&settings.Mapping, body.Mapping)
 		take(&settings.LinkPreview, body.LinkPreview)
+		if wanted.Preview.URL != "" {
+			settings.Preview = wanted.Preview
+		}
+		if settings.LinkPreview && !strings.Contains(c.Text, settings.Preview.URL) || settings.LinkPreview && settings.Preview.URL == "" {
+			return c, fault.New(fault.Invalid, "no_link", "The preview is of a link that is not in the text; send text and link_preview together, or turn it off")
+		}
 		take(&settings.Typing, body.Typing)
 		take(&settings.WarmOnly, body.WarmOnly)
 		if body.Media != nil || body.NoMedia {

@@ -117,6 +117,9 @@ func (a *API) campaignOf(ctx context.Context, spec CampaignSpec) (campaign.Campa
 	}
 	created := newCampaign(owner, spec.Name, spec.Text, a.now().UTC())
 	created.Settings, err = a.settingsOf(ctx, spec)
+	if err == nil && spec.LinkPreview {
+		created.Settings.Preview, err = a.previewOf(ctx, spec.Text)
+	}
 	return created, err
 }
 

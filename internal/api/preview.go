@@ -69,11 +69,16 @@ func (a *API) previewCampaign(ctx context.Context, input *previewInput) (*previe
 	return a.preview(ctx, input.Body.CampaignSpec, input.Body.PreviewSpec, audience)
 }
 
-// PreviewForm is UploadForm with what a preview does. It is exported because huma reads embedded structs only then.
+// PreviewForm is UploadForm with what a preview does: huma reads no embedded structs in forms.
 type PreviewForm struct {
-	UploadForm
-	Samples int `form:"samples" required:"false" minimum:"1" maximum:"50" default:"5"`
-	Check   int `form:"check" required:"false" minimum:"0" maximum:"200" default:"50"`
+	File        huma.FormFile `form:"file" contentType:"application/octet-stream" required:"true" doc:"The audience with a header row: a spreadsheet (XLSX) or CSV."`
+	SessionID   string        `form:"session_id" minLength:"1" maxLength:"100" required:"true" doc:"The session that would send."`
+	Text        string        `form:"text" maxLength:"65536" required:"false" doc:"The message; {{column}} stands for a column of the file."`
+	PhoneColumn string        `form:"phone_column" required:"false" maxLength:"200" doc:"The column of the phone numbers; guessed from the header when it is left out."`
+	Region      string        `form:"default_region" required:"false" maxLength:"2" doc:"The ISO country of numbers written without a country code."`
+	Settings    string        `form:"settings" required:"false" maxLength:"300000" doc:"What else is said of the campaign, as the JSON of the body of create-campaign without its recipients."`
+	Samples     int           `form:"samples" required:"false" minimum:"1" maximum:"50" default:"5" doc:"How many messages are rendered."`
+	Check       int           `form:"check" required:"false" minimum:"0" maximum:"200" default:"50" doc:"Of how many numbers WhatsApp is asked now."`
 }
 
 type previewUploadInput struct {
@@ -83,7 +88,8 @@ type previewUploadInput struct {
 func (a *API) previewUpload(ctx context.Context, input *previewUploadInput) (*previewOutput, error) {
 	defer func() { _ = input.RawBody.Form.RemoveAll() }() // a temporary file that stays is the system's to clean
 	form := input.RawBody.Data()
-	spec, audience, err := a.readUpload(&form.UploadForm)
+	spec, audience, err := a.readUpload(&UploadForm{File: form.File, SessionID: form.SessionID, Text: form.Text, PhoneColumn: form.PhoneColumn,
+		Region: form.Region, Settings: form.Settings})
 	if err != nil {
 		return nil, a.problem(ctx, "read audience", err)
 	}

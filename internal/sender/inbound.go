@@ -145,6 +145,8 @@ func (i *Inbound) answer(ctx context.Context, fact events.MessageReceived) error
 const (
 	searchedCampaigns = 50
 	replyWithin       = 30 * 24 * time.Hour
+	// clocksDiffer is by how much WhatsApp's times may be off: they are whole seconds.
+	clocksDiffer = 2 * time.Second
 )
 
 // reply records that a recipient answered. The id of a delivery derives from campaign and number, so that the newest campaigns of the session are asked
@@ -183,8 +185,10 @@ func (i *Inbound) answered(ctx context.Context, fact events.MessageReceived) (ca
 		if err != nil {
 			return campaign.Delivery{}, err
 		}
-		wasSent := delivery.State.Rank() >= campaign.Sent.Rank() || delivery.State == campaign.Unknown || delivery.State == campaign.Sending
-		if wasSent && delivery.UpdatedAt.Before(fact.At.Add(time.Minute)) && (newest.ID == "" || delivery.SentAt.After(newest.SentAt)) {
+		// One that a run has in hand may not have left yet: a reply to it would keep it from ever being sent.
+		wasSent := delivery.State.Rank() >= campaign.Sent.Rank() || delivery.State == campaign.Unknown
+		before := !delivery.SentAt.After(fact.At.Add(clocksDiffer))
+		if wasSent && before && (newest.ID == "" || delivery.SentAt.After(newest.SentAt)) {
 			newest = delivery
 		}
 	}

@@ -2,6 +2,7 @@ package wa
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -78,19 +79,23 @@ func (c *Client) Typing(ctx context.Context, phone string, typing bool) error {
 	if err != nil {
 		return err
 	}
-	presence, state := types.PresenceAvailable, types.ChatPresenceComposing
-	if !typing {
-		presence, state = types.PresenceUnavailable, types.ChatPresencePaused
-	}
 	address, err := c.resolve(ctx, to)
-	if err == nil && typing {
-		err = c.whatsmeow.SendPresence(ctx, presence)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.whatsmeow.SendChatPresence(ctx, address, state, types.ChatPresenceMediaText)
+	if !typing {
+		err = c.whatsmeow.SendChatPresence(ctx, address, types.ChatPresencePaused, types.ChatPresenceMediaText)
+		return errors.Join(err, c.setOnline(ctx, types.PresenceUnavailable))
 	}
-	if err == nil && !typing {
-		err = c.whatsmeow.SendPresence(ctx, presence)
+	return errors.Join(c.setOnline(ctx, types.PresenceAvailable),
+		c.whatsmeow.SendChatPresence(ctx, address, types.ChatPresenceComposing, types.ChatPresenceMediaText))
+}
+
+// setOnline says whether the account is online here. An account without a name yet cannot say so, and need not.
+func (c *Client) setOnline(ctx context.Context, presence types.Presence) error {
+	err := c.whatsmeow.SendPresence(ctx, presence)
+	if errors.Is(err, whatsmeow.ErrNoPushName) {
+		return nil
 	}
 	return err
 }
