@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -40,10 +41,13 @@ type Counts struct {
 	Sent      int `json:"sent"`
 	Delivered int `json:"delivered"`
 	Read      int `json:"read"`
+	Replied   int `json:"replied"`
 }
 
 // Settled is the number of deliveries that the sender is done with.
-func (c Counts) Settled() int { return c.Failed + c.Skipped + c.Sent + c.Delivered + c.Read }
+func (c Counts) Settled() int {
+	return c.Failed + c.Skipped + c.Sent + c.Delivered + c.Read + c.Replied
+}
 
 // Delivery is what happened to one recipient.
 type Delivery struct {
@@ -78,16 +82,22 @@ type NewCampaign struct {
 	Name       string      `json:"name,omitempty"`
 	Text       string      `json:"text"`
 	Recipients []Recipient `json:"recipients,omitempty"`
+	// List is a saved contact list in the place of Recipients; Tags take only its contacts with one of them.
+	List string   `json:"list_id,omitempty"`
+	Tags []string `json:"tags,omitempty"`
+	Settings
+	// Key makes the campaign be created once, however often it is asked for; empty: each call makes one.
+	Key string `json:"-"`
 }
 
 // CreateCampaign makes a campaign from listed recipients and queues it.
 func (c *Client) CreateCampaign(ctx context.Context, campaign NewCampaign) (Campaign, error) {
 	var created Campaign
-	err := c.call(ctx, http.MethodPost, "/v1/campaigns", campaign, &created)
+	err := c.callOnce(ctx, "/v1/campaigns", campaign.Key, campaign, &created)
 	return created, err
 }
 
-// UploadCampaign makes a campaign from a CSV file, which is sent as it is read, and queues it.
+// UploadCampaign makes a campaign from a spreadsheet (XLSX) or a CSV file, which is sent as it is read, and queues it.
 func (c *Client) UploadCampaign(ctx context.Context, campaign NewCampaign, file io.Reader) (Campaign, error) {
 	reader, writer := io.Pipe()
 	form := multipart.NewWriter(writer)
@@ -105,13 +115,21 @@ func (c *Client) UploadCampaign(ctx context.Context, campaign NewCampaign, file 
 		return Campaign{}, fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", form.FormDataContentType())
+	setKey(request, campaign.Key)
 	var created Campaign
 	err = c.do(request, &created)
 	return created, err
 }
 
 func writeForm(form *multipart.Writer, campaign NewCampaign, file io.Reader) error {
-	fields := [][2]string{{"session_id", campaign.SessionID}, {"name", campaign.Name}, {"text", campaign.Text}}
+	settings, err := json.Marshal(struct {
+		SessionID string `json:"session_id"`
+		Settings
+	}{campaign.SessionID, campaign.Settings})
+	if err != nil {
+		return fmt.Errorf("encode settings: %w", err)
+	}
+	fields := [][2]string{{"session_id", campaign.SessionID}, {"name", campaign.Name}, {"text", campaign.Text}, {"settings", string(settings)}}
 	for _, field := range fields {
 		if err := form.WriteField(field[0], field[1]); err != nil {
 			return fmt.Errorf("write field %s: %w", field[0], err)
@@ -147,6 +165,23 @@ func (c *Client) ResumeCampaign(ctx context.Context, id string) (Campaign, error
 // CancelCampaign stops a campaign for good before its next message.
 func (c *Client) CancelCampaign(ctx context.Context, id string) (Campaign, error) {
 	return c.act(ctx, id, "cancel")
+}
+
+// StartCampaign starts a draft, or a scheduled campaign before its time.
+func (c *Client) StartCampaign(ctx context.Context, id string) (Campaign, error) {
+	return c.act(ctx, id, "start")
+}
+
+// RetryCampaign tries again what failed ("failed"), or what may have left ("unknown").
+func (c *Client) RetryCampaign(ctx context.Context, id, scope string) (Campaign, error) {
+	var changed Campaign
+	err := c.call(ctx, http.MethodPost, campaignPath(id)+"/retry", map[string]string{"scope": scope}, &changed)
+	return changed, err
+}
+
+// DeleteCampaign deletes a campaign that has ended, or is a draft, with its recipients.
+func (c *Client) DeleteCampaign(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, campaignPath(id), nil, nil)
 }
 
 func (c *Client) act(ctx context.Context, id, what string) (Campaign, error) {

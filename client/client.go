@@ -96,6 +96,27 @@ func (c *Client) call(ctx context.Context, method, path string, body, out any) e
 	return c.do(request, out)
 }
 
+// callOnce is call for a POST that has its effect once under a key; an empty key is none.
+func (c *Client) callOnce(ctx context.Context, path, key string, body, out any) error {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(encoded))
+	if err != nil {
+		return fmt.Errorf("make request: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	setKey(request, key)
+	return c.do(request, out)
+}
+
+func setKey(request *http.Request, key string) {
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
+}
+
 func (c *Client) do(request *http.Request, out any) error {
 	answer, err := c.http.Do(request)
 	if err != nil {

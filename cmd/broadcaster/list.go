@@ -62,9 +62,9 @@ func campaignCommand(use, short string, act func(*client.Client, context.Context
 			return err
 		}
 		counts := campaign.Counts
-		_, err = fmt.Fprintf(command.OutOrStdout(), "%s %s %s: %d recipients, %d pending, %d unknown, %d sent, %d delivered, %d read, %d failed, %d skipped\n",
+		_, err = fmt.Fprintf(command.OutOrStdout(), "%s %s %s: %d recipients, %d pending, %d unknown, %d sent, %d delivered, %d read, %d replied, %d failed, %d skipped\n",
 			campaign.ID, campaign.State, campaign.Reason, campaign.Recipients, counts.Pending+counts.Sending, counts.Unknown,
-			counts.Sent, counts.Delivered, counts.Read, counts.Failed, counts.Skipped)
+			counts.Sent, counts.Delivered, counts.Read, counts.Replied, counts.Failed, counts.Skipped)
 		return err
 	}
 	return command

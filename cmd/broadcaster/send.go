@@ -23,7 +23,8 @@ func newSend() *cobra.Command {
 	command.Flags().StringVar(&campaign.SessionID, "session", "", "session that sends")
 	command.Flags().StringVar(&campaign.Text, "text", "", "message; {{column}} stands for a column of the file")
 	command.Flags().StringVar(&campaign.Name, "name", "", "name of the campaign")
-	file := command.Flags().String("file", "", "audience as CSV with a header row")
+	file := command.Flags().String("file", "", "audience as a spreadsheet (XLSX) or CSV, with a header row")
+	anyTime := command.Flags().Bool("any-time", false, "send at night and on Sundays too")
 	for _, name := range []string{"session", "text", "file"} {
 		cobra.CheckErr(command.MarkFlagRequired(name))
 	}
@@ -37,6 +38,9 @@ func newSend() *cobra.Command {
 			return fmt.Errorf("open the audience: %w", err)
 		}
 		defer func() { _ = audience.Close() }()
+		if *anyTime {
+			campaign.Hours = &client.Hours{Always: true}
+		}
 		created, err := api.UploadCampaign(command.Context(), campaign, audience)
 		if err != nil {
 			return err

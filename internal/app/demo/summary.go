@@ -36,9 +36,10 @@ func (s *stage) summarise(ctx context.Context) (Summary, error) {
 	for _, campaign := range s.campaigns {
 		counts := campaign.Counts
 		summary.Recipients += campaign.Recipients
-		summary.Read += counts.Read
-		summary.Delivered += counts.Delivered + counts.Read
-		summary.Sent += counts.Sent + counts.Delivered + counts.Read
+		read := counts.Read + counts.Replied
+		summary.Read += read
+		summary.Delivered += counts.Delivered + read
+		summary.Sent += counts.Sent + counts.Delivered + read
 		summary.Failed += counts.Failed
 		summary.Skipped += campaign.Rejected + counts.Skipped
 		if err := s.audit(ctx, campaign, &summary); err != nil {
