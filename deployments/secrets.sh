@@ -9,8 +9,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 case "${1:-production}" in
-production) file=.env environment=production wasim= project=broadcaster profiles= ;;
-simulate) file=simulate.env environment=development wasim=http://wasim:8090 project=broadcaster-simulate profiles=simulate ;;
+production) file=.env environment=production wasim= project=broadcaster profiles= hours= ;;
+simulate) file=simulate.env environment=development wasim=http://wasim:8090 project=broadcaster-simulate profiles=simulate hours=always ;;
 *)
 	echo "usage: $0 [simulate]" >&2
 	exit 2
@@ -44,6 +44,8 @@ COMPOSE_PROJECT_NAME=$project
 COMPOSE_PROFILES=$profiles
 ENVIRONMENT=$environment
 WASIM_URL=$wasim
+# When campaigns send that say nothing else, such as 09:00-20:00; empty: the service's own hours.
+SEND_HOURS=$hours
 
 # Seals the keys of the linked phones.
 KEYSTORE_KEY=$key

@@ -72,7 +72,7 @@ func (f *fleet) start(ctx context.Context) error {
 	_, _ = rand.Read(key)
 	f.environment = append(os.Environ(), "ENVIRONMENT=development", "NATS_URL=nats://"+broker, "MONGODB_URI="+mongo, "MONGODB_DATABASE="+f.database(),
 		"KEYSTORE_KEY="+base64.StdEncoding.EncodeToString(key), "WASIM_URL="+simulator.Control, "SEND_GAP_MIN=0s", "SEND_GAP_MAX=0s",
-		"LINK_JITTER=0s", "LINK_SPACING=0s", "LOG_LEVEL=info")
+		"LINK_JITTER=0s", "LINK_SPACING=0s", "SEND_HOURS=always", "LOG_LEVEL=info")
 	apiProcess, err := f.service("api", "LISTEN="+api)
 	if err != nil {
 		return err

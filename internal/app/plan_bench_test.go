@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -30,9 +32,6 @@ const manyRows = 100_000
 // The yardstick, in the same run, is the least that could be done: read the same CSV and write the same deliveries to a database of their own. The
 // product has to check, normalise and screen each row besides, and must not take more than three times as long, nor 20 seconds, nor 150 MiB.
 func BenchmarkPlanHundredThousandRows(b *testing.B) {
-	if _, err := residentBytes(); err != nil {
-		b.Skip("resident memory is only known on Linux")
-	}
 	file := manyPeople(manyRows)
 	product := newPlanner(b)
 	for b.Loop() {
@@ -109,9 +108,14 @@ func planBare(b *testing.B, file []byte) time.Duration {
 	return time.Since(began)
 }
 
-// residentBytes is the memory of this process that is in the machine's memory.
+// residentBytes is the memory of this process that is in the machine's memory; where the system does not say, what the runtime has taken.
 func residentBytes() (int64, error) {
 	text, err := os.ReadFile("/proc/self/statm")
+	if errors.Is(err, fs.ErrNotExist) {
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int64(stats.Sys - stats.HeapReleased), nil //nolint:gosec // far below the limit
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/config"
 	"github.com/dannsalud/broadcaster/internal/linker"
 	"github.com/dannsalud/broadcaster/internal/ops"
@@ -80,6 +81,8 @@ func load(role Role, environ map[string]string) (service, error) {
 		c, err := config.LoadAPI(environ)
 		loaded := newService(role, c.Process, c.Queue, c.Database)
 		loaded.options.Listen, loaded.options.AllowedOrigins = c.Listen, c.AllowedOrigins
+		hours, limits := c.Hours(), c.Limits(campaign.DefaultLimits().MinGap, campaign.DefaultLimits().MaxGap)
+		loaded.options.Hours, loaded.options.Limits, loaded.options.TimeZone = &hours, &limits, c.TimeZone
 		loaded.options.EgressKey, loaded.options.DefaultProxies = KeySource{Key: c.EgressKey.Reveal()}, c.DefaultProxies()
 		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
 		return loaded, err
@@ -97,6 +100,11 @@ func load(role Role, environ map[string]string) (service, error) {
 		loaded.connects(c.WhatsApp)
 		loaded.options.EgressKey = KeySource{Key: c.EgressKey.Reveal()}
 		loaded.options.Listen, loaded.options.Pace, loaded.options.MaxConnections = c.MetricsListen, c.Pace(), c.MaxConnections
+		loaded.options.Consent = c.Consent()
+		if !c.Pace().Off() { // without gaps, as only a simulator may be sent to, there are no limits either
+			limits := c.Limits(c.MinGap, c.MaxGap)
+			loaded.options.Limits = &limits
+		}
 		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
 		return loaded, err
 	}

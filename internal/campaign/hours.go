@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // the images of the services have no time zones
 )
 
 // Hours are when messages may be sent: a part of the day, on some days of the week, in a time zone. The zero value allows every time.

@@ -27,6 +27,8 @@ type API struct {
 	Queue
 	Database
 	Web
+	Respect
+	Caps
 	Egress
 
 	// Proxies are the egresses that new sessions of single users get: PROXY_USER_<id>, by id.
@@ -53,6 +55,8 @@ type Sender struct {
 	WhatsApp
 	Egress
 	Sends
+	Caps
+	Words
 }
 
 // Environ gives the environment of this process.
@@ -97,6 +101,8 @@ func (c API) check(check *checker) {
 	c.Queue.check(check)
 	c.Database.check(check)
 	c.Web.check(check, c.Environment)
+	c.Respect.check(check)
+	c.Caps.check(check)
 	if len(c.Proxies) > 0 && c.EgressKey == "" {
 		check.refuse("EGRESS_KEY", "it must be set when there are proxies of users")
 	}
@@ -118,6 +124,7 @@ func (c Sender) check(check *checker) {
 	c.Pages.check(check)
 	c.WhatsApp.check(check, c.Environment)
 	c.Sends.check(check, c.Simulated())
+	c.Caps.check(check)
 }
 
 func validate(settings any, check func(*checker)) error {

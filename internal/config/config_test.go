@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/pace"
 )
 
@@ -43,10 +44,16 @@ func TestDefaultsAreThoseThatTheTableSays(t *testing.T) {
 		Queue:    Queue{NATSURLs: []string{"nats://127.0.0.1:4222"}, NATSReplicas: 1, MaxConcurrentJobs: 5, LeaseTTL: 15 * time.Second},
 		Database: Database{MongoURI: "mongodb://127.0.0.1:27017", MongoDatabase: "broadcaster"},
 		Web:      Web{Listen: ":8080"},
-		Proxies:  map[string]Secret{},
+		Respect: Respect{TimeZone: campaign.DefaultTimeZone, SendHours: "09:00-20:00",
+			SendDays: []string{"mon", "tue", "wed", "thu", "fri", "sat"}},
+		Caps:    Caps{Hourly: 80, Daily: 300, DailyNew: 60, RestEvery: 30, Rest: 5 * time.Minute},
+		Proxies: map[string]Secret{},
 	}
 	if diff := cmp.Diff(wantAPI, api); diff != "" {
 		t.Error(diff)
+	}
+	if diff := cmp.Diff(campaign.DefaultHours(campaign.DefaultTimeZone), api.Hours()); diff != "" {
+		t.Error("the default hours are not those of the domain:", diff)
 	}
 	linker, err := LoadLinker(sealed())
 	if err != nil {
@@ -64,6 +71,9 @@ func TestDefaultsAreThoseThatTheTableSays(t *testing.T) {
 	}
 	if diff := cmp.Diff(pace.Human(), sender.Pace(), cmp.Comparer(func(a, b pace.Options) bool { return a.MinGap == b.MinGap && a.MaxGap == b.MaxGap })); diff != "" {
 		t.Error("the default pace is not that of a person:", diff)
+	}
+	if diff := cmp.Diff(campaign.DefaultLimits(), sender.Limits(sender.MinGap, sender.MaxGap)); diff != "" {
+		t.Error("the default limits are not those of the domain:", diff)
 	}
 }
 

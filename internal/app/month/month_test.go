@@ -43,7 +43,6 @@ type fleet struct {
 
 	mu      sync.Mutex
 	waiting map[string]int
-	watches map[int]func(string, []byte)
 	answer  func(context.Context, events.SendRequest) events.SendReply
 	facts   chan events.Fact
 }
