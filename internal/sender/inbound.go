@@ -50,12 +50,8 @@ func NewInbound(options InboundOptions) (*Inbound, error) {
 		replies: prometheus.NewCounter(prometheus.CounterOpts{Name: "campaign_replies_total", Help: "Messages of recipients that answered a campaign."}),
 		optOuts: prometheus.NewCounter(prometheus.CounterOpts{Name: "opt_outs_total", Help: "Numbers that asked not to be written to any more."}),
 	}
-	if options.Registerer != nil {
-		for _, counter := range []prometheus.Collector{metrics.replies, metrics.optOuts} {
-			if err := options.Registerer.Register(counter); err != nil {
-				return nil, fmt.Errorf("register the metrics of inbound messages: %w", err)
-			}
-		}
+	if err := register(options.Registerer, metrics.replies, metrics.optOuts); err != nil {
+		return nil, err
 	}
 	return &Inbound{options: options, metrics: metrics}, nil
 }

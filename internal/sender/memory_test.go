@@ -397,3 +397,17 @@ func (m memoryHistories) Put(ctx context.Context, put session.History) error {
 	m.histories[put.Session] = put
 	return nil
 }
+
+func (m memorySuppressions) Add(ctx context.Context, batch []campaign.Suppression) error {
+	unlock, err := m.lock(ctx, "add suppressions")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for _, added := range batch {
+		if _, known := m.suppressed[added.Phone]; !known {
+			m.suppressed[added.Phone] = added
+		}
+	}
+	return nil
+}

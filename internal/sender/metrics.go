@@ -67,8 +67,9 @@ func (m *hostMetrics) sent(err error, took time.Duration) {
 }
 
 type runnerMetrics struct {
-	running  prometheus.Gauge
-	failures *prometheus.CounterVec
+	running   prometheus.Gauge
+	failures  *prometheus.CounterVec
+	suspected prometheus.Counter
 }
 
 func newRunnerMetrics(registerer prometheus.Registerer) (*runnerMetrics, error) {
@@ -79,8 +80,11 @@ func newRunnerMetrics(registerer prometheus.Registerer) (*runnerMetrics, error) 
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "delivery_failures_total", Help: "Failed tries to send a delivery, by class.",
 		}, []string{"class"}),
+		suspected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "campaigns_suspected_total", Help: "Slices at whose end few of the campaign's sent messages had been delivered: WhatsApp may be dropping them.",
+		}),
 	}
-	return m, register(registerer, m.running, m.failures)
+	return m, register(registerer, m.running, m.failures, m.suspected)
 }
 
 type projectorMetrics struct {

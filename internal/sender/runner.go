@@ -174,8 +174,21 @@ func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
 	if err != nil {
 		return fmt.Errorf("run campaign %s: %w", current.ID, err)
 	}
+	r.suspect(ctx, current, log)
 	log.Info("campaign slice ended", "slice", current.Slice, "how", string(end.event), "reason", end.reason)
 	return r.conclude(ctx, current, end)
+}
+
+// suspect looks whether so few of a campaign's messages arrive that WhatsApp may drop them silently. It only tells: a phone may be off, and people look.
+func (r *Runner) suspect(ctx context.Context, ran campaign.Campaign, log *slog.Logger) {
+	if ran.StartedAt.IsZero() || time.Since(ran.StartedAt) < campaign.SuspectedAfter {
+		return
+	}
+	counts, err := r.options.Deliveries.Counts(ctx, ran.ID)
+	if err == nil && counts.Suspicious() {
+		r.metrics.suspected.Inc()
+		log.Warn("few of the sent messages arrive: WhatsApp may be dropping them", "sent", counts.AtLeast(campaign.Sent), "delivered", counts.AtLeast(campaign.Delivered))
+	}
 }
 
 // enter notes that a campaign is being run here, and waits for a run of it that has not ended: one that was paused and resumed between two
