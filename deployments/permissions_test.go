@@ -62,6 +62,10 @@ func TestTheAPIDoesItsWork(t *testing.T) {
 	must(t, "publish facts", within(t, func(ctx context.Context) error {
 		return api.PublishFacts(ctx, []events.Fact{sessionFact, linkFact, campaignFact})
 	}))
+	must(t, "schedule a command", within(t, func(ctx context.Context) error {
+		return api.ScheduleCommand(ctx, campaignJob, time.Now().Add(time.Hour))
+	}))
+	answerLookups(t, open(t, broker, "sender"), api)
 	show(t, open(t, broker, "linker"))
 	prompts, err := api.Prompts(t.Context())
 	must(t, "open the prompts", err)
@@ -165,12 +169,18 @@ func TestTheSenderDoesItsWork(t *testing.T) {
 		receipts <- 1
 		return nil
 	}))
+	written := make(chan int, 4)
+	must(t, "handle", worker.HandleMessageReceived(func(context.Context, events.MessageReceived) error {
+		written <- 1
+		return nil
+	}))
 	run(t, worker)
 	must(t, "publish a job", api.SendCommand(t.Context(), campaignJob))
 	must(t, "publish facts", sender.PublishFacts(t.Context(), []events.Fact{receipt, sessionFact, inbound, campaignFact}))
 	receive(t, "the job", jobs)
 	receive(t, "the next slice", jobs)
 	receive(t, "the receipt", receipts)
+	receive(t, "what somebody wrote", written)
 	awaitFailed(t, broker, 1)
 	if waiting, err := sender.Waiting(t.Context(), campaignJob.Subject()); err != nil || !waiting {
 		t.Errorf("a failed job waits: %v, %v", waiting, err)
@@ -240,6 +250,23 @@ func answerSends(t *testing.T, host, asking *bus.Bus) {
 	}))
 }
 
+// answerLookups lets a sender host a session and the API ask it about numbers.
+func answerLookups(t *testing.T, host, api *bus.Bus) {
+	t.Helper()
+	stop, err := host.ServeSends(t.Context(), someSession, func(_ context.Context, request events.SendRequest) events.SendReply {
+		return events.SendReply{Lookups: []campaign.Lookup{{Phone: request.Lookup[0], Exists: true}}}
+	})
+	must(t, "host a session", err)
+	defer stop()
+	must(t, "ask the host about a number", within(t, func(ctx context.Context) error {
+		reply, err := api.RequestSend(ctx, events.SendRequest{SessionID: someSession, MessageID: "l1", Lookup: []string{"+5491150000001"}})
+		if err == nil && len(reply.Lookups) != 1 {
+			t.Errorf("the host answers %+v", reply)
+		}
+		return errors.Join(err, reply.Err())
+	}))
+}
+
 // holdLease does with the bucket of leases what internal/lease does.
 func holdLease(t *testing.T, b *bus.Bus) {
 	t.Helper()
@@ -287,7 +314,7 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 	broker, _ := prepared(t)
 	publish := map[string][]string{
 		"api": {
-			"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector",
+			"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.inbound",
 			"$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
 			"$JS.API.CONSUMER.CREATE.COMMANDS.mine.commands.>", "$JS.API.CONSUMER.CREATE.COMMANDS", "$JS.API.CONSUMER.DURABLE.CREATE.COMMANDS.mine",
 			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.GET.COMMANDS",
@@ -300,7 +327,7 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 		},
 		"sender": {
 			"commands.link.s1", "$KV.qr.s1", "$KV.answers.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_qr.$KV.qr.s1", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker",
-			"$JS.ACK.COMMANDS.linker.1.1.1.1.1", "events.session.s1.link", "$JS.API.STREAM.MSG.DELETE.FAILED", "$JS.API.STREAM.PURGE.FAILED",
+			"$JS.ACK.COMMANDS.linker.1.1.1.1.1", "commands.schedule.c1", "wa.lookup.s1", "events.session.s1.link", "$JS.API.STREAM.MSG.DELETE.FAILED", "$JS.API.STREAM.PURGE.FAILED",
 			"_INBOX_linker.x", "_INBOX_api.x",
 		},
 	}

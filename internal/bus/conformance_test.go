@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,13 +74,16 @@ func TestMessagesSurviveRestartsOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	var next atomic.Int64
+	var restarting sync.Mutex
 	var publishing errgroup.Group
 	for range publishers {
 		publishing.Go(func() error {
 			for n := next.Add(1); n <= count; n = next.Add(1) {
 				if n == count/3 || n == count/2 {
+					restarting.Lock() // others publish on while it stops, and may get to the second one
 					server.stop()
 					server.start()
+					restarting.Unlock()
 				}
 				m := message.NewMessage(strconv.FormatInt(n, 10), []byte("x"))
 				for publisher.Publish("restarts", m) != nil && t.Context().Err() == nil {
