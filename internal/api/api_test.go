@@ -132,6 +132,8 @@ type fixture struct {
 	watcher *watcher
 	links   *pace.Links
 	api     *api.API
+	// key is the Idempotency-Key of the next requests.
+	key string
 }
 
 func start(t *testing.T, change func(*api.Options)) *fixture {
@@ -205,6 +207,9 @@ func (f *fixture) call(method, path string, body any) answer {
 	}
 	if reader != nil {
 		request.Header.Set("Content-Type", contentType)
+	}
+	if f.key != "" {
+		request.Header.Set("Idempotency-Key", f.key)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

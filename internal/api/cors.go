@@ -65,7 +65,7 @@ func (a *API) crossOrigin(next http.Handler) http.Handler {
 		AllowOriginFunc: a.origins.allow,
 		AllowedMethods:  []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders:  []string{"Content-Type", "Accept-Language", "Authorization", "Idempotency-Key", "Last-Event-ID"},
-		ExposedHeaders:  []string{"Retry-After"},
+		ExposedHeaders:  []string{"Retry-After", headerReplayed, "Content-Disposition"},
 		MaxAge:          int(preflightAge.Seconds()),
 	}).Handler(next)
 }

@@ -14,7 +14,10 @@ import (
 const description = `Links people's WhatsApp accounts and sends campaigns from them.
 
 A request that starts work answers as soon as the work is stored and queued; the resource's state then tells how far it is. Every error
-is a problem document (RFC 9457) with a class and a stable code.`
+is a problem document (RFC 9457) with a class and a stable code.
+
+A POST may carry an Idempotency-Key: repeated with the same body within a day it has no second effect and gets the same answer, marked with
+Idempotency-Replayed. A refused request gives its key back.`
 
 // Handler gives the API as one http.Handler. This function lists every route, or whose file does.
 func (a *API) Handler() http.Handler {

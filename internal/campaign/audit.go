@@ -2,11 +2,13 @@ package campaign
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -30,15 +32,20 @@ type Audit struct{ Documents store.Documents }
 
 const auditFolder = "audit"
 
-// Record adds an entry.
+// Record adds an entry. The same one again changes nothing.
 func (a Audit) Record(ctx context.Context, entry AuditEntry) error {
+	sum := sha256.Sum256([]byte(strings.Join([]string{entry.Action, entry.Actor, entry.Subject, entry.Detail}, "\x00")))
 	// The newest comes first in the order of ids.
-	id := fmt.Sprintf("%016x-%s", math.MaxInt64-entry.At.UnixNano(), uuid.NewString())
+	id := fmt.Sprintf("%016x-%s", math.MaxInt64-entry.At.UnixNano(), hex.EncodeToString(sum[:8]))
 	document, err := encodeDocument(id, entry)
 	if err != nil {
 		return err
 	}
-	return a.Documents.Create(ctx, auditFolder, document)
+	err = a.Documents.Create(ctx, auditFolder, document)
+	if errors.Is(err, store.ErrConflict) {
+		return nil
+	}
+	return err
 }
 
 // List gives the entries, newest first.

@@ -5,6 +5,9 @@
 // with {{column}} placeholders), Plan (one Delivery per recipient, written before anything is sent), Delivery (what happened to one
 // recipient), Counts (progress, always computed from deliveries, never from a cursor), Suppression (a number that must not be written to).
 //
+// And what says how a campaign is sent: Settings, Limits (how fast), Hours (when), Media (files). Around it are records that need no query
+// (store.Documents): ContactList, Lookup (WhatsApp's word on a number), Reply, Writers (who is no stranger), AuditEntry.
+//
 // Invariants: a delivery's id is the WhatsApp message id and derives from campaign and recipient alone, so planning twice or
 // sending twice changes nothing for the person who receives; a delivery's state never goes back in rank; the states of all
 // deliveries add up to the size of the plan.

@@ -213,8 +213,9 @@ func (s *hosting) restrict(ctx context.Context, reason session.Reason, until tim
 		until = time.Now().Add(lockWithoutEnd).UTC()
 	}
 	s.note(ctx, session.EntryRestricted, reason, "refused messages")
-	s.trouble(ctx)
-	s.report(ctx, toPaused(reason, until))
+	if _, changed := s.report(ctx, toPaused(reason, until)); changed {
+		s.trouble(ctx)
+	}
 }
 
 // trouble remembers that WhatsApp limited the account.

@@ -62,14 +62,14 @@ func (i *Inbound) Handle(ctx context.Context, fact events.MessageReceived) error
 		i.options.Log.Warn("message of a hidden number belongs to no campaign", "session", string(fact.SessionID))
 		return nil
 	}
+	if err := (campaign.Writers{Documents: i.options.Documents}).Note(ctx, string(fact.SessionID), fact.Phone, fact.At); err != nil {
+		return fmt.Errorf("remember who wrote: %w", err)
+	}
 	optOut := i.options.Consent.IsOptOut(fact.Text)
 	if optOut {
 		if err := i.optOut(ctx, fact); err != nil {
 			return fmt.Errorf("opt a number out: %w", err)
 		}
-	}
-	if err := (campaign.Writers{Documents: i.options.Documents}).Note(ctx, string(fact.SessionID), fact.Phone, fact.At); err != nil {
-		return fmt.Errorf("remember who wrote: %w", err)
 	}
 	if err := i.reply(ctx, fact, optOut); err != nil {
 		return fmt.Errorf("link a reply to its campaign: %w", err)
@@ -77,8 +77,8 @@ func (i *Inbound) Handle(ctx context.Context, fact events.MessageReceived) error
 	return nil
 }
 
-// optOut suppresses the writer's number, says so to them once, and writes down the proof. The order makes each step safe to repeat: the answer has an id
-// that derives from the number, and the proof, which comes last, ends the repetitions.
+// optOut suppresses the writer's number, writes down the proof, and says so to them once. Each step is safe to repeat: the answer has an id that derives
+// from the number, and that it was given, which is remembered last, ends the repetitions.
 func (i *Inbound) optOut(ctx context.Context, fact events.MessageReceived) error {
 	at := fact.At.UTC()
 	err := i.options.Suppressions.Add(ctx, []campaign.Suppression{{Phone: fact.Phone, Reason: campaign.OptedOut,
@@ -90,12 +90,12 @@ func (i *Inbound) optOut(ctx context.Context, fact events.MessageReceived) error
 	if err != nil || len(known) > 0 {
 		return err
 	}
-	if err := i.answer(ctx, fact); err != nil {
-		return err
-	}
 	entry := campaign.AuditEntry{At: at, Action: "suppression.added", Actor: "contact", Subject: fact.Phone,
 		Detail: fmt.Sprintf("wrote %q to %s", shortened(fact.Text), fact.SessionID)}
 	if err := (campaign.Audit{Documents: i.options.Documents}).Record(ctx, entry); err != nil {
+		return err
+	}
+	if err := i.answer(ctx, fact); err != nil {
 		return err
 	}
 	err = i.options.Documents.Create(ctx, optOutsFolder, store.Document{ID: fact.Phone})
@@ -126,7 +126,8 @@ func (i *Inbound) answer(ctx context.Context, fact events.MessageReceived) error
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	reply, err := i.options.Sends.RequestSend(ctx, events.SendRequest{Version: events.FactVersion, SessionID: fact.SessionID,
-		MessageID: campaign.MessageID("opt-out", fact.Phone), Phone: fact.Phone, Text: i.options.Consent.Reply()})
+		MessageID: campaign.MessageID("opt-out", fact.Phone), Phone: fact.Phone, Text: i.options.Consent.Reply(),
+		Limits: campaign.Limits{Hourly: campaign.NoCap, Daily: campaign.NoCap, DailyNew: campaign.NoCap, RestEvery: campaign.NoCap}}) // it answers somebody
 	if err == nil {
 		err = reply.Err()
 	}

@@ -27,9 +27,6 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 		s.end(ctx, signal)
 	case session.Restricted:
 		s.note(ctx, restrictionKind(signal), session.ReasonReachOutLock, "")
-		if signal.Active {
-			s.trouble(ctx)
-		}
 		s.restricted(ctx, signal)
 	case session.QROffered:
 		s.host.metrics.qrIgnored.Inc()
@@ -93,13 +90,16 @@ func (s *hosting) end(ctx context.Context, signal session.Ended) {
 
 // restricted follows the account's lock; when it is lifted the session is as ready as its connection.
 func (s *hosting) restricted(ctx context.Context, signal session.Restricted) {
-	s.report(ctx, func(current *session.Session, now time.Time) bool {
+	_, changed := s.report(ctx, func(current *session.Session, now time.Time) bool {
 		changed := toRestricted(signal)(current, now)
 		if changed && s.gate.isOnline() {
 			toReady()(current, now)
 		}
 		return changed
 	})
+	if changed && signal.Active { // WhatsApp repeats itself
+		s.trouble(ctx)
+	}
 }
 
 // report writes a transition down and says so. It gives the record, and whether it changed. What cannot be written now is put right by the next
