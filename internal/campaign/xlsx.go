@@ -20,6 +20,8 @@ const (
 	// unpackedBytes bounds what a spreadsheet may unpack to; what is larger than unpackedInMemory is unpacked to the disk.
 	unpackedBytes    = 1 << 30
 	unpackedInMemory = 1 << 20
+	// lastSheetRow is the last row that the format has.
+	lastSheetRow = 1 << 20
 )
 
 // ReadFile opens an audience file of any format: a spreadsheet (XLSX) or text (ReadCSV). The caller closes the audience.
@@ -197,7 +199,9 @@ func (s *sheetRows) next() (shown, stored []string, err error) {
 		}
 		return nil, nil, io.EOF
 	}
-	s.number++
+	if s.number++; s.number > lastSheetRow { // a row may say that it is number 10¹⁸, and all before it would be walked
+		return nil, nil, brokenSpreadsheet()
+	}
 	shown, err = s.shown.Columns()
 	if err == nil {
 		stored, err = s.stored.Columns(excelize.Options{RawCellValue: true})

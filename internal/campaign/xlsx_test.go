@@ -1,7 +1,9 @@
 package campaign
 
 import (
+	"archive/zip"
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -110,25 +112,73 @@ func TestSpreadsheetsThatCannotBeReadSaySo(t *testing.T) {
 	}
 }
 
+// walkWhatever reads a file to its end; only a panic, or rows without end, is a failure.
+func walkWhatever(t *testing.T, file []byte) {
+	t.Helper()
+	audience, err := ReadFile(bytes.NewReader(file), AudienceOptions{MaxRows: 1000})
+	if err != nil {
+		return
+	}
+	rows := 0
+	for _, err := range audience.Rows() {
+		if rows++; err != nil {
+			break
+		}
+	}
+	if err := audience.Close(); err != nil {
+		t.Error(err)
+	}
+	if rows > 1001 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
 func FuzzReadXLSX(f *testing.F) {
 	f.Add(spreadsheet(f, map[string][][]any{"A": {{"nombre", "celular"}, {"Ana", 1155550101}}}))
 	f.Add([]byte("PK\x03\x04"))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		audience, err := ReadFile(bytes.NewReader(file), AudienceOptions{MaxRows: 1000})
+	f.Fuzz(walkWhatever)
+}
+
+// FuzzReadSheet changes what is inside of a spreadsheet: its packing would stop most of what FuzzReadXLSX tries.
+func FuzzReadSheet(f *testing.F) {
+	whole := spreadsheet(f, map[string][][]any{"Sheet1": {{"nombre", "celular"}, {"Ana", 1155550101}}})
+	template, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	parts := map[string][]byte{}
+	for _, file := range template.File {
+		opened, err := file.Open()
 		if err != nil {
-			return
+			f.Fatal(err)
 		}
-		rows := 0
-		for _, err := range audience.Rows() {
-			if rows++; err != nil {
-				break
+		if parts[file.Name], err = io.ReadAll(opened); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(parts["xl/worksheets/sheet1.xml"], parts["xl/sharedStrings.xml"])
+	f.Add([]byte(`<worksheet><sheetData><row r="9223372036854775807"><c r="ZZ300" t="s"><v>99999999999</v></c></row></sheetData></worksheet>`), []byte("<sst"))
+	f.Fuzz(func(t *testing.T, sheet, texts []byte) {
+		var packed bytes.Buffer
+		writer := zip.NewWriter(&packed)
+		for name, content := range parts {
+			switch name {
+			case "xl/worksheets/sheet1.xml":
+				content = sheet
+			case "xl/sharedStrings.xml":
+				content = texts
+			}
+			part, err := writer.Create(name)
+			if err == nil {
+				_, err = part.Write(content)
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 		}
-		if err := audience.Close(); err != nil {
-			t.Error(err)
+		if err := writer.Close(); err != nil {
+			t.Fatal(err)
 		}
-		if rows > 1001 {
-			t.Errorf("%d rows", rows)
-		}
+		walkWhatever(t, packed.Bytes())
 	})
 }
