@@ -168,7 +168,7 @@ func (p *previewer) read(ctx context.Context, audience campaign.Audience) error 
 
 // classify counts what is known of a batch of numbers, and asks WhatsApp about some of the others.
 func (p *previewer) classify(ctx context.Context) error {
-	suppressed, err := p.api.options.Suppressions.Among(ctx, p.batch)
+	suppressed, err := p.api.options.Suppressions.Among(ctx, campaign.PersonKeys(p.batch))
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (a *API) suppress(ctx context.Context, audience campaign.Audience, reason, 
 		batch = batch[:0]
 		return err
 	}
-	for row, err := range campaign.Canonical(ctx, a.options.Documents, audience.Rows()) {
+	for row, err := range audience.Rows() {
 		if err == nil && row.Rejection != nil {
 			if output.Body.Rejected++; output.Body.Rejected <= maxShownRejections {
 				output.Body.Rejections = append(output.Body.Rejections, viewRejection(*row.Rejection))
@@ -104,7 +104,7 @@ func (a *API) suppress(ctx context.Context, audience campaign.Audience, reason, 
 			continue
 		}
 		if err == nil {
-			batch = append(batch, campaign.Suppression{Phone: row.Recipient.Phone, Reason: reason, Source: source, CreatedAt: a.now().UTC()})
+			batch = append(batch, campaign.Suppression{Phone: campaign.PersonKey(row.Recipient.Phone), Reason: reason, Source: source, CreatedAt: a.now().UTC()})
 			output.Body.Added++
 			if len(batch) == campaign.MaxBatch {
 				err = flush()

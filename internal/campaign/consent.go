@@ -98,7 +98,7 @@ func writersFolder(sessionID string) string { return "writers/" + sessionID }
 
 // Note remembers that somebody wrote.
 func (w Writers) Note(ctx context.Context, sessionID, phone string, at time.Time) error {
-	document, err := encodeDocument(phone, at.UTC())
+	document, err := encodeDocument(PersonKey(phone), at.UTC())
 	if err != nil {
 		return err
 	}
@@ -107,16 +107,22 @@ func (w Writers) Note(ctx context.Context, sessionID, phone string, at time.Time
 
 // Among gives which of some people ever wrote to a session.
 func (w Writers) Among(ctx context.Context, sessionID string, phones []string) (map[string]bool, error) {
-	found, err := w.Documents.Among(ctx, writersFolder(sessionID), phones)
-	writers := make(map[string]bool, len(found))
+	found, err := w.Documents.Among(ctx, writersFolder(sessionID), PersonKeys(phones))
+	known := make(map[string]bool, len(found))
 	for _, document := range found {
-		writers[document.ID] = true
+		known[document.ID] = true
+	}
+	writers := map[string]bool{}
+	for _, phone := range phones {
+		if known[PersonKey(phone)] {
+			writers[phone] = true
+		}
 	}
 	return writers, err
 }
 
 // Knows tells whether somebody ever wrote to the session.
 func (w Writers) Knows(ctx context.Context, sessionID, phone string) (bool, error) {
-	found, err := w.Documents.Among(ctx, writersFolder(sessionID), []string{phone})
+	found, err := w.Documents.Among(ctx, writersFolder(sessionID), []string{PersonKey(phone)})
 	return len(found) > 0, err
 }

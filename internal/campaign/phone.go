@@ -50,6 +50,26 @@ func NormalisePhone(text, region string) (string, error) {
 	return phonenumbers.Format(number, phonenumbers.E164), nil
 }
 
+// PersonKey gives the form of a number under which what concerns the person is kept: opt-outs, and who wrote. WhatsApp may know an account by an older form
+// of its number (a Brazilian one without the ninth digit, a Mexican one with the 1), so what came from WhatsApp and what stands in a file need not be the
+// same text for the same person. A number that cannot be read is its own key.
+func PersonKey(phone string) string {
+	fitted, err := NormalisePhone(phone, DefaultRegion)
+	if err != nil {
+		return phone
+	}
+	return fitted
+}
+
+// PersonKeys is PersonKey for several numbers.
+func PersonKeys(phones []string) []string {
+	keys := make([]string, len(phones))
+	for i, phone := range phones {
+		keys[i] = PersonKey(phone)
+	}
+	return keys
+}
+
 // cleanPhone gives the digits of a text, behind a plus sign when they start with a country code. It takes away what is invisible or left by
 // spreadsheets, and refuses what cannot be one number.
 func cleanPhone(text string) (string, error) {

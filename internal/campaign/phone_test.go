@@ -168,3 +168,18 @@ func BenchmarkNormalisePhone(b *testing.B) {
 		}
 	}
 }
+
+func TestOnePersonHasOneKeyWhateverFormTheNumberHas(t *testing.T) {
+	t.Parallel()
+	for key, forms := range map[string][]string{
+		"+5511987654321": {"+5511987654321", "+551187654321"},
+		"+525512345678":  {"+525512345678", "+5215512345678"},
+		"+5491155550101": {"+5491155550101", "+541155550101"},
+		"+14155552671":   {"+14155552671"},
+		"no number":      {"no number"},
+	} {
+		for _, form := range forms {
+			same(t, PersonKey(form), key)
+		}
+	}
+}

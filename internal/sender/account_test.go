@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -282,6 +283,40 @@ func TestAReplyBelongsToTheNewestMessageThatWasSent(t *testing.T) {
 		reply.Phone = ""
 		if err := inbound.Handle(w.t.Context(), reply); err != nil && !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a message of a hidden number: %v", err)
+		}
+	})
+}
+
+func TestAnOptOutHoldsForEveryFormOfTheNumber(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		w.runner(1, quick)
+		suppressions := memorySuppressions{memory: w.memory}
+		inbound, err := NewInbound(InboundOptions{Campaigns: w.campaigns(), Deliveries: w.deliveries(), Suppressions: suppressions, Documents: w.documents, Sends: &answers{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// WhatsApp knows the account without the ninth digit.
+		wish := events.MessageReceived{Version: 1, SessionID: "ses_a", MessageIn: "m1", Phone: "+551187654321", Text: "sair", At: time.Now()}
+		if err := inbound.Handle(w.t.Context(), wish); err != nil {
+			t.Fatal(err)
+		}
+		for i, phone := range []string{"+5511987654321", "+551187654321"} {
+			made := campaign.ID(fmt.Sprint("cmp_", i))
+			w.planned(made, "ses_a", 1)
+			id := campaign.MessageID(made, phone)
+			w.memory.mu.Lock()
+			w.memory.deliveries[id] = campaign.Delivery{ID: id, CampaignID: made, Sequence: 9, Phone: phone, State: campaign.Pending}
+			w.memory.order[made] = append(w.memory.order[made], id)
+			w.memory.mu.Unlock()
+			w.untilCampaign(made, campaign.Completed)
+			same(t, phone, w.counts(made)[campaign.Skipped], 1)
+		}
+		stranger := &order{hosting: &hosting{host: &Host{options: HostOptions{Documents: w.documents}}},
+			request: events.SendRequest{SessionID: "ses_a", Phone: "+5511987654321"}}
+		if is, err := stranger.isStranger(w.t.Context()); err != nil || is {
+			t.Errorf("who wrote is a stranger: %t, %v", is, err)
 		}
 	})
 }

@@ -81,7 +81,7 @@ func (i *Inbound) Handle(ctx context.Context, fact events.MessageReceived) error
 // from the number, and that it was given, which is remembered last, ends the repetitions.
 func (i *Inbound) optOut(ctx context.Context, fact events.MessageReceived) error {
 	at := fact.At.UTC()
-	err := i.options.Suppressions.Add(ctx, []campaign.Suppression{{Phone: fact.Phone, Reason: campaign.OptedOut,
+	err := i.options.Suppressions.Add(ctx, []campaign.Suppression{{Phone: campaign.PersonKey(fact.Phone), Reason: campaign.OptedOut,
 		Source: "message to " + string(fact.SessionID), CreatedAt: at}})
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (i *Inbound) answered(ctx context.Context, fact events.MessageReceived) (ca
 		if found.StartedAt.IsZero() || fact.At.Sub(found.StartedAt) > replyWithin && found.State.Ended() {
 			continue
 		}
-		delivery, err := i.options.Deliveries.Get(ctx, campaign.MessageID(found.ID, fact.Phone))
+		delivery, err := i.deliveryTo(ctx, found.ID, fact.Phone)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -190,6 +190,15 @@ func (i *Inbound) answered(ctx context.Context, fact events.MessageReceived) (ca
 		}
 	}
 	return newest, nil
+}
+
+// deliveryTo finds the delivery of a campaign to a person, by either form of the number.
+func (i *Inbound) deliveryTo(ctx context.Context, id campaign.ID, phone string) (campaign.Delivery, error) {
+	delivery, err := i.options.Deliveries.Get(ctx, campaign.MessageID(id, phone))
+	if key := campaign.PersonKey(phone); errors.Is(err, store.ErrNotFound) && key != phone {
+		return i.options.Deliveries.Get(ctx, campaign.MessageID(id, key))
+	}
+	return delivery, err
 }
 
 // safeID makes a name of an id that anybody may have chosen.

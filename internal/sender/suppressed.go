@@ -23,7 +23,7 @@ type suppressed struct {
 func (s *suppressed) of(batch []campaign.Delivery) {
 	s.phones, s.at = s.phones[:0], time.Time{}
 	for _, delivery := range batch {
-		s.phones = append(s.phones, delivery.Phone)
+		s.phones = append(s.phones, campaign.PersonKey(delivery.Phone))
 	}
 }
 
@@ -35,6 +35,6 @@ func (s *suppressed) find(ctx context.Context, phone string) (campaign.Suppressi
 		}
 		s.found, s.at = found, time.Now()
 	}
-	suppression, is := s.found[phone]
+	suppression, is := s.found[campaign.PersonKey(phone)]
 	return suppression, is, nil
 }
