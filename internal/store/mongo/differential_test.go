@@ -163,7 +163,7 @@ func (r *randomCalls) plan() call {
 	batch := make([]campaign.Delivery, r.IntN(8))
 	for i := range batch {
 		n := 1 + r.IntN(40)
-		batch[i] = campaign.Delivery{ID: fmt.Sprint(id, "-d", n), CampaignID: id, Sequence: n, Phone: fmt.Sprint("+5491100", n), State: campaign.DeliveryStates()[r.IntN(8)],
+		batch[i] = campaign.Delivery{ID: fmt.Sprint(id, "-d", n), CampaignID: id, Sequence: n, Phone: fmt.Sprint("+5491100", n), State: campaign.DeliveryStates()[r.IntN(9)],
 			Fields: map[string]string{"a.b": "1", "$x": "", "": "é"}, SentAt: r.maybe(), UpdatedAt: r.maybe(), PlannedAt: r.maybe()}
 		if r.IntN(3) > 0 {
 			batch[i].State = campaign.Pending
@@ -180,14 +180,14 @@ func (r *randomCalls) claim() call {
 func (r *randomCalls) record() call {
 	outcomes := make([]campaign.Outcome, r.IntN(12))
 	for i := range outcomes {
-		outcomes[i] = campaign.Outcome{DeliveryID: fmt.Sprint(r.campaign(), "-d", 1+r.IntN(40)), State: campaign.DeliveryStates()[r.IntN(8)], At: r.at(),
+		outcomes[i] = campaign.Outcome{DeliveryID: fmt.Sprint(r.campaign(), "-d", 1+r.IntN(40)), State: campaign.DeliveryStates()[r.IntN(9)], At: r.at(),
 			Class: fault.Poison, Code: r.one("x", "y"), Reason: r.one("", "z")}
 	}
 	return func(ctx context.Context, s storetest.Stores) (any, error) { return s.Deliveries.Record(ctx, outcomes) }
 }
 
 func (r *randomCalls) listDeliveries() call {
-	id, size, state := r.campaign(), 1+r.IntN(9), append(campaign.DeliveryStates(), "", "")[r.IntN(10)]
+	id, size, state := r.campaign(), 1+r.IntN(9), append(campaign.DeliveryStates(), "", "")[r.IntN(11)]
 	return func(ctx context.Context, s storetest.Stores) (any, error) {
 		return pages(ctx, size, func(ctx context.Context, page store.Page) (store.List[campaign.Delivery], error) {
 			return s.Deliveries.List(ctx, id, state, page)
@@ -204,7 +204,7 @@ func (r *randomCalls) settle() call {
 	if r.IntN(5) > 0 {
 		return r.counts() // or else nothing would be pending
 	}
-	id, outcome := r.campaign(), campaign.Outcome{State: campaign.DeliveryStates()[r.IntN(8)], At: r.at(), Code: "cancelled"}
+	id, outcome := r.campaign(), campaign.Outcome{State: campaign.DeliveryStates()[r.IntN(9)], At: r.at(), Code: "cancelled"}
 	return func(ctx context.Context, s storetest.Stores) (any, error) {
 		return s.Deliveries.SettleOpen(ctx, id, outcome)
 	}
