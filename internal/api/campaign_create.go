@@ -141,6 +141,18 @@ func (a *API) plan(ctx context.Context, created campaign.Campaign, rows iter.Seq
 	if err != nil {
 		return nil, a.problem(ctx, "create campaign", err)
 	}
+	if repeated {
+		known, err := a.options.Campaigns.Get(ctx, created.ID)
+		if err == nil && (known.State != campaign.Draft || known.Planned > 0) { // all that was missing is the answer, and perhaps the job
+			err = a.publishCampaign(ctx, known)
+			if err == nil {
+				return a.getCampaign(ctx, &CampaignInput{ID: created.ID})
+			}
+		}
+		if err != nil {
+			return nil, a.problem(ctx, "finish a request that was interrupted", err)
+		}
+	}
 	rows = templates.Screen(created.ID, campaign.Canonical(ctx, a.options.Documents, rows))
 	planned, err := campaign.PlanAudience(ctx, a.options.Deliveries, created.ID, rows, a.now)
 	if err == nil && planned.Planned == 0 {
@@ -150,9 +162,6 @@ func (a *API) plan(ctx context.Context, created campaign.Campaign, rows iter.Seq
 		return nil, a.abandonDraft(ctx, created.ID, err)
 	}
 	stored, err := campaign.Modify(ctx, a.options.Campaigns, created.ID, func(c *campaign.Campaign) error {
-		if c.State != campaign.Draft || c.Planned > 0 {
-			return campaign.ErrUnchanged // the same request, repeated
-		}
 		c.Planned, c.Rejected, c.UpdatedAt = planned.Planned, planned.Rejected, a.now().UTC()
 		if draft {
 			return nil

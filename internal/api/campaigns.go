@@ -156,6 +156,7 @@ func (a *API) publishCampaign(ctx context.Context, c campaign.Campaign) error {
 		return a.options.Queue.SendCommand(ctx, job)
 	case c.State == campaign.Scheduled:
 		job.Slice++ // the slice that begins then
+		job.Version, job.Due = events.RunCampaignDueVersion, c.Settings.ScheduledAt
 		return a.options.Queue.ScheduleCommand(ctx, job, c.Settings.ScheduledAt)
 	}
 	return nil

@@ -121,10 +121,15 @@ type RunCampaign struct {
 	// Slice numbers the jobs of this campaign from 1; each is a message of its own.
 	Slice       int       `json:"slice"`
 	RequestedAt time.Time `json:"requested_at"`
+	// Due is set in the job of a scheduled campaign: the time that it was made for. It is out of date when the campaign begins at another one.
+	Due time.Time `json:"due,omitzero"`
 }
 
-// RunCampaignVersion is the present version of RunCampaign.
-const RunCampaignVersion = 1
+// The versions of RunCampaign. The first one has no Due; workers of all versions read it.
+const (
+	RunCampaignVersion    = 1
+	RunCampaignDueVersion = 2
+)
 
 // Kind implements Message.
 func (RunCampaign) Kind() string { return "run_campaign" }
@@ -134,7 +139,11 @@ func (c RunCampaign) Subject() string { return "commands.campaign." + string(c.C
 
 // MessageID implements Message.
 func (c RunCampaign) MessageID() string {
-	return "campaign:" + string(c.CampaignID) + ":" + strconv.Itoa(c.Slice)
+	id := "campaign:" + string(c.CampaignID) + ":" + strconv.Itoa(c.Slice)
+	if !c.Due.IsZero() {
+		id += ":" + stamp(c.Due)
+	}
+	return id
 }
 
 // SchemaVersion implements Message.
@@ -142,7 +151,7 @@ func (c RunCampaign) SchemaVersion() int { return c.Version }
 
 // Validate implements Message.
 func (c RunCampaign) Validate() error {
-	if c.Version != RunCampaignVersion {
+	if c.Version < RunCampaignVersion || c.Version > RunCampaignDueVersion {
 		return unknownVersion(c)
 	}
 	if c.Slice < 1 {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ var messages = []struct {
 }{
 	{LinkSession{Version: LinkSessionAgainVersion, SessionID: aSession, LinkID: "lnk_1", Method: session.MethodCode, Phone: "+5491155550101", RequestedAt: at,
 		Due: later}, "commands.link." + string(aSession), "link:lnk_1:1772368275250"},
-	{RunCampaign{Version: RunCampaignVersion, CampaignID: aCampaign, SessionID: aSession, Slice: 3, RequestedAt: at},
-		"commands.campaign." + string(aCampaign), "campaign:" + string(aCampaign) + ":3"},
+	{RunCampaign{Version: RunCampaignDueVersion, CampaignID: aCampaign, SessionID: aSession, Slice: 3, RequestedAt: at, Due: later},
+		"commands.campaign." + string(aCampaign), "campaign:" + string(aCampaign) + ":3:" + strconv.FormatInt(later.UnixMilli(), 10)},
 	{SessionChanged{Version: FactVersion, SessionID: aSession, UserID: "user-1", State: session.Paused, Reason: "reachout_timelock", Until: later, At: at},
 		"events.session." + string(aSession) + ".state", "e546110796f25279d55389116100e1e3"},
 	{LinkChanged{Version: FactVersion, SessionID: aSession, UserID: "user-1", LinkID: "lnk_1", State: "qr", Reason: "qr_shown", QRIndex: 2,
@@ -67,6 +68,7 @@ var firstVersions = []struct {
 	messageID string
 }{
 	{LinkSession{Version: LinkSessionVersion, SessionID: aSession, LinkID: "lnk_1", Method: session.MethodCode, Phone: "+5491155550101", RequestedAt: at}, "link:lnk_1"},
+	{RunCampaign{Version: RunCampaignVersion, CampaignID: aCampaign, SessionID: aSession, Slice: 3, RequestedAt: at}, "campaign:" + string(aCampaign) + ":3"},
 }
 
 // answers are the messages of the one request, which have no subject of their own kind.

@@ -85,7 +85,9 @@ func TestScheduledCampaignsBeginAtTheirTime(t *testing.T) {
 				w.changeCampaign("cmp_a", func(c *campaign.Campaign) {
 					c.State, c.Slice, c.Settings.ScheduledAt = campaign.Scheduled, 1, at
 				})
-				early := events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: "cmp_a", SessionID: "ses_a", Slice: 2}
+				early := events.RunCampaign{Version: events.RunCampaignDueVersion, CampaignID: "cmp_a", SessionID: "ses_a", Slice: 2, Due: at.Add(-time.Hour)}
+				timely := early
+				timely.Due = at
 				w.queue.mu.Lock()
 				w.queue.push(early) // of a schedule that was changed
 				w.queue.mu.Unlock()
@@ -95,7 +97,12 @@ func TestScheduledCampaignsBeginAtTheirTime(t *testing.T) {
 				time.Sleep(time.Minute)
 				if !lost {
 					w.queue.mu.Lock()
-					w.queue.push(early)
+					w.queue.push(timely)
+					w.queue.mu.Unlock()
+				} else {
+					time.Sleep(time.Minute)
+					w.queue.mu.Lock()
+					w.queue.push(timely) // it comes when the sweeper has given it up
 					w.queue.mu.Unlock()
 				}
 				w.untilCampaign("cmp_a", campaign.Completed)

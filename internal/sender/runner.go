@@ -242,7 +242,7 @@ func (r *Runner) remember(id campaign.ID, end ending, failures int) {
 
 // start marks the campaign as running. mine tells whether this job is the one to run it now: it is also when the run before this one crashed.
 func (r *Runner) start(ctx context.Context, job events.RunCampaign) (current campaign.Campaign, mine bool, err error) {
-	if err := r.begin(ctx, job); err != nil {
+	if outdated, err := r.begin(ctx, job); err != nil || outdated {
 		return campaign.Campaign{}, false, err
 	}
 	queued := func(c campaign.Campaign) bool { return c.State == campaign.Queued && c.Slice == job.Slice }
@@ -262,16 +262,20 @@ func (r *Runner) start(ctx context.Context, job events.RunCampaign) (current cam
 // earliness is how much before its time a scheduled campaign may begin: the clocks of two machines differ.
 const earliness = 2 * time.Second
 
-// begin queues a scheduled campaign whose time has come, so that its job can start it. A job of a time that was changed meanwhile does nothing.
-func (r *Runner) begin(ctx context.Context, job events.RunCampaign) error {
+// begin queues a scheduled campaign whose time has come, so that its job can start it. The job of a time that was changed meanwhile is out of date: it
+// must not run beside the one that came in its place.
+func (r *Runner) begin(ctx context.Context, job events.RunCampaign) (outdated bool, err error) {
+	if job.Due.IsZero() {
+		return false, nil
+	}
 	due := func(c campaign.Campaign) bool {
-		return c.State == campaign.Scheduled && c.Slice+1 == job.Slice && time.Until(c.Settings.ScheduledAt) < earliness
+		return c.State == campaign.Scheduled && c.Slice+1 == job.Slice && c.Settings.ScheduledAt.Equal(job.Due) && time.Until(job.Due) < earliness
 	}
-	_, _, err := change(ctx, r.options.Campaigns, job.CampaignID, due, ending{event: campaign.Queue})
+	stored, _, err := change(ctx, r.options.Campaigns, job.CampaignID, due, ending{event: campaign.Queue})
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return true, nil
 	}
-	return err
+	return err == nil && (stored.State == campaign.Scheduled || !stored.Settings.ScheduledAt.Equal(job.Due)), err
 }
 
 // follow finishes what the former holder of a job that is out of date may have left half done.

@@ -176,8 +176,16 @@ func (s *Sweeper) beginLate(ctx context.Context, found campaign.Campaign) error 
 	if time.Since(found.Settings.ScheduledAt) < restoreAfter {
 		return nil
 	}
-	same := func(c campaign.Campaign) bool { return c.State == campaign.Scheduled && c.Revision == found.Revision }
-	stored, changed, err := change(ctx, s.options.Campaigns, found.ID, same, ending{event: campaign.Queue})
+	changed := false
+	stored, err := campaign.Modify(ctx, s.options.Campaigns, found.ID, func(c *campaign.Campaign) error {
+		if changed = c.State == campaign.Scheduled && c.Revision == found.Revision; !changed {
+			return campaign.ErrUnchanged
+		}
+		next, err := campaign.Apply(*c, campaign.Queue, time.Now().UTC())
+		next.Settings.ScheduledAt = time.Time{} // the job that is late is out of date now
+		*c = next
+		return err
+	})
 	if err != nil || !changed {
 		return err
 	}
