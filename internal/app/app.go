@@ -121,6 +121,14 @@ func (a *App) logoutRules() pace.Rules {
 	return pace.DefaultRules()
 }
 
+// AnyHour are the hours of campaigns to people whom no hour disturbs: simulated ones.
+func AnyHour() *campaign.Hours { return &campaign.Hours{} }
+
+// GapsOnly are limits without caps and rests, which only suit a simulator.
+func GapsOnly(gaps pace.Options) *campaign.Limits {
+	return &campaign.Limits{MinGap: gaps.MinGap, MaxGap: gaps.MaxGap}
+}
+
 // limits are those of a session of which nothing else is said.
 func (a *App) limits() campaign.Limits {
 	switch {

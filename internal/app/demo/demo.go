@@ -83,6 +83,7 @@ func Run(ctx context.Context, options Options) (Summary, error) {
 	stage := &stage{options: options, simulator: simulator, began: time.Now()}
 	stage.product, err = app.New(app.Options{
 		DataDir: directory, Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Pace: paceOf(options), Links: app.QuickLinks(),
+		Limits: app.GapsOnly(paceOf(options)), Hours: app.AnyHour(), // simulated people mind neither the number of messages nor the hour
 		SeeFact: stage.seeFact, Log: options.Log,
 	})
 	if err != nil {
