@@ -317,7 +317,7 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 			"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.inbound",
 			"$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
 			"$JS.API.CONSUMER.CREATE.COMMANDS.mine.commands.>", "$JS.API.CONSUMER.CREATE.COMMANDS", "$JS.API.CONSUMER.DURABLE.CREATE.COMMANDS.mine",
-			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.GET.COMMANDS",
+			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.DELETE.COMMANDS", "$JS.API.STREAM.MSG.GET.EVENTS",
 			"wa.send.s1", "failed.commands.link.s1", "events.message.c1.receipt", "events.session.s1.inbound", "_INBOX_sender.x",
 		},
 		"linker": {

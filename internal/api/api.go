@@ -62,6 +62,7 @@ type Options struct {
 	Histories  session.Histories
 	Queue      Queue
 	Sends      Sends
+	FailedJobs FailedJobs
 	// Suppressions, Documents and Idempotency are the rest of the books.
 	Suppressions campaign.Suppressions
 	Documents    store.Documents
@@ -115,8 +116,8 @@ func New(options Options) (*API, error) {
 		return nil, errors.New("api: Sessions, Campaigns, Deliveries and Histories are required")
 	case options.Queue == nil, options.Prompts == nil, options.Answers == nil, options.Watcher == nil, options.Links == nil:
 		return nil, errors.New("api: Queue, Prompts, Answers, Watcher and Links are required")
-	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil:
-		return nil, errors.New("api: Suppressions, Documents, Idempotency and Sends are required")
+	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil, options.FailedJobs == nil:
+		return nil, errors.New("api: Suppressions, Documents, Idempotency, Sends and FailedJobs are required")
 	}
 	if options.TimeZone == "" {
 		options.TimeZone = campaign.DefaultTimeZone

@@ -72,6 +72,7 @@ func (a *API) Handler() http.Handler {
 	a.registerConsent(doors)
 	a.registerMessages(doors)
 	a.registerLimits(doors)
+	a.registerFailedJobs(doors)
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))

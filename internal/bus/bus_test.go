@@ -210,7 +210,7 @@ func send(t *testing.T, bus *Bus, commands ...events.Command) {
 
 func failedJobs(t *testing.T, bus *Bus) []FailedJob {
 	t.Helper()
-	entries, err := bus.ReadFailed(t.Context(), 0, 100)
+	entries, _, err := bus.FailedJobs(t.Context(), events.FailedFilter{}, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

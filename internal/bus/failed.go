@@ -3,10 +3,8 @@ package bus
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,39 +12,15 @@ import (
 	"github.com/dannsalud/broadcaster/internal/events"
 )
 
-// FailedJobVersion is the present version of FailedJob.
-const FailedJobVersion = 1
+// FailedJobVersion, FailedJob and Failure are words: internal/events says what they are.
+const FailedJobVersion = events.FailedJobVersion
 
-// FailedJob is a job that the workers gave up, as it stands in FAILED until an operator replays or discards it. Payload is the job itself and may
-// hold a phone number; nothing else here does.
-type FailedJob struct {
-	Version int `json:"version"`
-	// Subject, Stream, Sequence, MessageID and Headers are those of the original; Payload is its bytes.
-	Subject   string            `json:"subject"`
-	Stream    string            `json:"stream"`
-	Consumer  string            `json:"consumer"`
-	Sequence  uint64            `json:"sequence"`
-	MessageID string            `json:"message_id"`
-	Headers   map[string]string `json:"headers,omitempty"`
-	Payload   []byte            `json:"payload"`
-	// Kind and SchemaVersion are what the original says about itself; empty or zero when it says nothing.
-	Kind          string `json:"kind"`
-	SchemaVersion int    `json:"schema_version"`
-	// SessionID and CampaignID are those that the payload names.
-	SessionID  string `json:"session_id,omitempty"`
-	CampaignID string `json:"campaign_id,omitempty"`
-	TraceID    string `json:"trace_id,omitempty"`
-	// Worker is the one that gave it up.
-	Worker     string    `json:"worker"`
-	Attempts   int       `json:"attempts"`
-	QueuedAt   time.Time `json:"queued_at"`
-	FailedAt   time.Time `json:"failed_at"`
-	FirstError Failure   `json:"first_error"`
-	// LastError has the class and the code that the job is listed under.
-	LastError Failure `json:"last_error"`
-	// Entry is the sequence of this entry in FAILED, set when it is read.
-	Entry uint64 `json:"-"`
-}
+type (
+	// FailedJob is events.FailedJob.
+	FailedJob = events.FailedJob
+	// Failure is events.Failure.
+	Failure = events.Failure
+)
 
 // failedJob makes the entry of a job in hand.
 func (b *Bus) failedJob(j *job) FailedJob {
@@ -109,30 +83,4 @@ func (b *Bus) publishFailed(ctx context.Context, entry FailedJob) error {
 		m.Header.Set(headerTrace, trace)
 	}
 	return b.publish(ctx, m)
-}
-
-// ReadFailed lists failed jobs in the order in which they were given up, from an entry number on, at most limit of them.
-func (b *Bus) ReadFailed(ctx context.Context, from uint64, limit int) ([]FailedJob, error) {
-	stream, err := b.js.Stream(ctx, events.StreamFailed)
-	if err != nil {
-		return nil, fmt.Errorf("read failed jobs: %w", err)
-	}
-	var entries []FailedJob
-	for next := max(from, 1); len(entries) < limit; {
-		m, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(events.AllFailed))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read failed jobs: %w", err)
-		}
-		next = m.Sequence + 1
-		var entry FailedJob
-		if err := json.Unmarshal(m.Data, &entry); err != nil {
-			return nil, fmt.Errorf("read failed job %d: %w", m.Sequence, err)
-		}
-		entry.Entry = m.Sequence
-		entries = append(entries, entry)
-	}
-	return entries, nil
 }

@@ -29,16 +29,6 @@ type record struct {
 	Condemned bool `json:"condemned,omitempty"`
 }
 
-// Failure is one failed attempt of a job.
-type Failure struct {
-	Class fault.Class `json:"class"`
-	Code  string      `json:"code"`
-	// Message is the sentence for a person, Detail the whole error for an operator; numbers that may be a person's are masked in both.
-	Message string    `json:"message"`
-	Detail  string    `json:"detail"`
-	At      time.Time `json:"at"`
-}
-
 // maxDetail bounds the stored error text, in bytes.
 const maxDetail = 2 << 10
 
