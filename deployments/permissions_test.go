@@ -142,6 +142,52 @@ func TestTheLinkerDoesItsWork(t *testing.T) {
 	awaitFailed(t, broker, 1)
 }
 
+// TestTheAPIMendsWhatFailed: it shows, edits, replays and discards failed jobs, facts too, and shows and cancels those in the queue.
+func TestTheAPIMendsWhatFailed(t *testing.T) {
+	t.Parallel()
+	broker, api := prepared(t)
+	worker, err := open(t, broker, "sender").NewWorker(bus.WorkerOptions{DrainTime: -1})
+	must(t, "make a worker", err)
+	must(t, "handle", worker.HandleRunCampaign(func(context.Context, events.RunCampaign) error { return fault.New(fault.Poison, "poison", "Give it up") }))
+	must(t, "handle", worker.HandleMessageReceived(func(context.Context, events.MessageReceived) error { return fault.New(fault.Poison, "poison", "Give it up") }))
+	run(t, worker)
+	must(t, "publish a job", api.SendCommand(t.Context(), campaignJob))
+	awaitFailed(t, broker, 1)
+	must(t, "publish a fact", open(t, broker, "sender").PublishFact(t.Context(), inbound))
+	awaitFailed(t, broker, 2)
+	failed := api.NewFailedQueue()
+	jobs, _, err := failed.List(t.Context(), events.FailedFilter{}, 0, 10)
+	must(t, "list failed jobs", err)
+	if len(jobs) != 2 {
+		t.Fatalf("the API lists %+v", jobs)
+	}
+	shown, err := failed.Get(t.Context(), jobs[0].Entry)
+	must(t, "show a failed job", err)
+	_, err = failed.Edit(t.Context(), shown.Entry, shown.Payload, "test")
+	must(t, "edit a failed job", err)
+	_, err = failed.Replay(t.Context(), jobs[0].Entry, true)
+	must(t, "replay a failed job", err)
+	_, err = failed.Replay(t.Context(), jobs[1].Entry, true)
+	must(t, "replay a fact", err)
+	awaitFailed(t, broker, 2)
+	jobs, _, err = failed.List(t.Context(), events.FailedFilter{}, 0, 10)
+	must(t, "list failed jobs again", err)
+	must(t, "discard a failed job", failed.Discard(t.Context(), jobs[0].Entry))
+
+	must(t, "publish a job that nobody takes", api.SendCommand(t.Context(), linkJob))
+	_, err = api.Queues(t.Context())
+	must(t, "look at the queues", err)
+	pending, _, err := api.LiveJobs(t.Context(), []events.JobState{events.JobPending}, 0, 10)
+	must(t, "list jobs", err)
+	_, _, err = api.LiveJobs(t.Context(), []events.JobState{events.JobRunning}, 0, 10)
+	must(t, "list running jobs", err)
+	must(t, "cancel a job", api.RemoveJob(t.Context(), pending[0].Sequence))
+	dial(t, broker, "api").mayPublish(t, "$JS.API.DIRECT.GET.KV_running.$KV.running.x", "$JS.API.DIRECT.GET.KV_attempts.$KV.attempts.x")
+	for _, user := range []string{"linker", "sender"} {
+		dial(t, broker, user).mayPublish(t, "$KV.running.x")
+	}
+}
+
 // TestTheSenderDoesItsWork: it takes campaign jobs and receipts, queues the next slice, hosts sessions and asks other hosts.
 func TestTheSenderDoesItsWork(t *testing.T) {
 	t.Parallel()
@@ -317,8 +363,8 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 			"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.inbound",
 			"$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
 			"$JS.API.CONSUMER.CREATE.COMMANDS.mine.commands.>", "$JS.API.CONSUMER.CREATE.COMMANDS", "$JS.API.CONSUMER.DURABLE.CREATE.COMMANDS.mine",
-			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.DELETE.COMMANDS", "$JS.API.STREAM.MSG.GET.EVENTS",
-			"wa.send.s1", "failed.commands.link.s1", "events.message.c1.receipt", "events.session.s1.inbound", "_INBOX_sender.x",
+			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.DELETE.EVENTS", "$JS.API.STREAM.PURGE.FAILED",
+			"$KV.running.s1", "$KV.attempts.s1", "wa.send.s1", "failed.commands.link.s1", "events.session.s1.stable", "_INBOX_sender.x",
 		},
 		"linker": {
 			"commands.campaign.c1", "events.campaign.c1.state", "events.session.s1.stable", "events.session.s1.phone", "events.message.c1.receipt", "events.session.s1.inbound",

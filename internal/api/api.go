@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
@@ -62,7 +63,11 @@ type Options struct {
 	Histories  session.Histories
 	Queue      Queue
 	Sends      Sends
+	// FailedJobs and Jobs are what operators see and mend of the queue.
 	FailedJobs FailedJobs
+	Jobs       Jobs
+	// ReplaysPerSecond bounds the replays and discards of many failed jobs; zero: DefaultReplaysPerSecond.
+	ReplaysPerSecond float64
 	// Suppressions, Documents and Idempotency are the rest of the books.
 	Suppressions campaign.Suppressions
 	Documents    store.Documents
@@ -107,6 +112,8 @@ type API struct {
 	defaults map[string]session.Proxy
 	// fetcher reaches public addresses only.
 	fetcher *http.Client
+	// repairs paces what is done to many failed jobs: it must not crowd out the work of the day.
+	repairs *rate.Limiter
 }
 
 // New checks the options and makes an API; it starts nothing.
@@ -116,8 +123,11 @@ func New(options Options) (*API, error) {
 		return nil, errors.New("api: Sessions, Campaigns, Deliveries and Histories are required")
 	case options.Queue == nil, options.Prompts == nil, options.Answers == nil, options.Watcher == nil, options.Links == nil:
 		return nil, errors.New("api: Queue, Prompts, Answers, Watcher and Links are required")
-	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil, options.FailedJobs == nil:
-		return nil, errors.New("api: Suppressions, Documents, Idempotency, Sends and FailedJobs are required")
+	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil, options.FailedJobs == nil, options.Jobs == nil:
+		return nil, errors.New("api: Suppressions, Documents, Idempotency, Sends, FailedJobs and Jobs are required")
+	}
+	if options.ReplaysPerSecond == 0 {
+		options.ReplaysPerSecond = DefaultReplaysPerSecond
 	}
 	if options.TimeZone == "" {
 		options.TimeZone = campaign.DefaultTimeZone
@@ -148,6 +158,7 @@ func New(options Options) (*API, error) {
 	}
 	streams := make(chan struct{})
 	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults, fetcher: newFetcher(options.FetchFrom),
+		repairs: rate.NewLimiter(rate.Limit(options.ReplaysPerSecond), 1),
 		streams: streams, endStreams: sync.OnceFunc(func() { close(streams) })}, nil
 }
 

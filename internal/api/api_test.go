@@ -32,12 +32,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // recorder is the queue's side of the API: what was published, in order. The queue itself is tested in internal/bus.
 type recorder struct {
-	mu        sync.Mutex
-	commands  []events.Command
-	facts     []events.Fact
-	failed    []events.FailedJob
-	replayed  []uint64
-	discarded []uint64
+	mu       sync.Mutex
+	commands []events.Command
+	facts    []events.Fact
 	// scheduled has the times of commands that wait.
 	scheduled []time.Time
 	broken    error
@@ -60,39 +57,6 @@ func (r *recorder) ScheduleCommand(_ context.Context, command events.Command, at
 	}
 	_ = command
 	return r.broken
-}
-
-// FailedJobs lists what the queue gave up.
-func (r *recorder) FailedJobs(_ context.Context, filter events.FailedFilter, after uint64, limit int) (found []events.FailedJob, next uint64, err error) {
-	for _, job := range r.failed {
-		if job.Entry <= after || !filter.Takes(job) {
-			continue
-		}
-		if len(found) == limit {
-			return found, found[limit-1].Entry, nil
-		}
-		found = append(found, job)
-	}
-	return found, 0, nil
-}
-
-func (r *recorder) FailedJob(_ context.Context, entry uint64) (events.FailedJob, error) {
-	for _, job := range r.failed {
-		if job.Entry == entry {
-			return job, nil
-		}
-	}
-	return events.FailedJob{}, fault.New(fault.NotFound, "no_failed_job", "There is no such failed job")
-}
-
-func (r *recorder) Replay(_ context.Context, entry uint64) (string, error) {
-	r.replayed = append(r.replayed, entry)
-	return "again", nil
-}
-
-func (r *recorder) Discard(_ context.Context, entry uint64) error {
-	r.discarded = append(r.discarded, entry)
-	return nil
 }
 
 // RequestSend answers as a session that nobody hosts.
@@ -193,7 +157,7 @@ func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 		t.Fatal(err)
 	}
 	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(), Histories: database.Histories(),
-		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(), Sends: f.queue, FailedJobs: f.queue,
+		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(), Sends: f.queue, FailedJobs: struct{ api.FailedJobs }{}, Jobs: struct{ api.Jobs }{}, // failed_jobs_test.go has the real ones
 		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
 	change(&options, database)
 	served, err := api.New(options)

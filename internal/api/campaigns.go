@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -120,6 +121,13 @@ func (a *API) resumeCampaign(ctx context.Context, input *CampaignInput) (*campai
 // changeCampaign applies an event of a person to a campaign and tells the workers. An event that changes nothing is answered with the
 // campaign as it is; a queued campaign's job is published once more, under the same id.
 func (a *API) changeCampaign(ctx context.Context, id campaign.ID, event campaign.Event) (*campaignOutput, error) {
+	if err := a.applyToCampaign(ctx, id, event); err != nil {
+		return nil, a.problem(ctx, string(event)+" campaign", err)
+	}
+	return a.getCampaign(ctx, &CampaignInput{ID: id})
+}
+
+func (a *API) applyToCampaign(ctx context.Context, id campaign.ID, event campaign.Event) error {
 	now := a.now().UTC()
 	stored, err := campaign.Modify(ctx, a.options.Campaigns, id, func(c *campaign.Campaign) error {
 		changed, err := campaign.Apply(*c, event, now)
@@ -130,19 +138,19 @@ func (a *API) changeCampaign(ctx context.Context, id campaign.ID, event campaign
 		return nil
 	})
 	if err != nil {
-		return nil, a.problem(ctx, string(event)+" campaign", err)
+		return err
 	}
 	if stored.State == campaign.Cancelled {
 		_, err := a.options.Deliveries.SettleOpen(ctx, id, campaign.Outcome{State: campaign.Skipped, At: now,
 			Class: fault.SkipRecipient, Code: "campaign_cancelled", Reason: "The campaign was cancelled before this message was sent"})
 		if err != nil {
-			return nil, a.problem(ctx, "settle the deliveries of a cancelled campaign", err)
+			return fmt.Errorf("settle the deliveries of a cancelled campaign: %w", err)
 		}
 	}
 	if err := a.publishCampaign(ctx, stored); err != nil {
-		return nil, a.problem(ctx, "publish a campaign's change", err)
+		return fmt.Errorf("publish a campaign's change: %w", err)
 	}
-	return a.getCampaign(ctx, &CampaignInput{ID: id})
+	return nil
 }
 
 func (a *API) publishCampaign(ctx context.Context, c campaign.Campaign) error {

@@ -229,9 +229,18 @@ func (a *API) linkAndPrompt(ctx context.Context, id session.ID) (session.Session
 
 // cancelLink ends a link in whatever state it is; a link that has ended already stays as it ended.
 func (a *API) cancelLink(ctx context.Context, input *SessionInput) (*linkOutput, error) {
+	stored, err := a.endLink(ctx, input.ID, "")
+	if err != nil {
+		return nil, a.problem(ctx, "cancel link", err)
+	}
+	return &linkOutput{Status: http.StatusOK, Body: viewLink(stored)}, nil
+}
+
+// endLink ends a session's link, if it is still the one with an id; an empty one: whichever it is.
+func (a *API) endLink(ctx context.Context, id session.ID, link string) (session.Session, error) {
 	now := a.now().UTC()
 	changed := false
-	stored, err := session.Modify(ctx, a.options.Sessions, input.ID, func(s *session.Session) error {
+	stored, err := session.Modify(ctx, a.options.Sessions, id, func(s *session.Session) error {
 		if s.Link.State == session.LinkNone {
 			return fault.New(fault.NotFound, "no_link", "This session was never asked to link; there is nothing to cancel")
 		}
@@ -239,22 +248,17 @@ func (a *API) cancelLink(ctx context.Context, input *SessionInput) (*linkOutput,
 		if err != nil {
 			return err
 		}
-		changed = cancelled.Link.State != s.Link.State
+		changed = cancelled.Link.State != s.Link.State && (link == "" || s.Link.ID == link)
 		if !changed {
 			return session.ErrUnchanged
 		}
 		*s = cancelled
 		return nil
 	})
-	if err != nil {
-		return nil, a.problem(ctx, "cancel link", err)
+	if err == nil && changed {
+		err = a.options.Queue.PublishFact(ctx, a.linkFact(stored))
 	}
-	if changed {
-		if err := a.options.Queue.PublishFact(ctx, a.linkFact(stored)); err != nil {
-			return nil, a.problem(ctx, "publish that a link is cancelled", err)
-		}
-	}
-	return &linkOutput{Status: http.StatusOK, Body: viewLink(stored)}, nil
+	return stored, err
 }
 
 type qrOutput struct {

@@ -73,6 +73,7 @@ func (a *API) Handler() http.Handler {
 	a.registerMessages(doors)
 	a.registerLimits(doors)
 	a.registerFailedJobs(doors)
+	a.registerJobs(doors)
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))

@@ -143,7 +143,10 @@ func (a *API) removeSuppression(ctx context.Context, input *removeSuppressionInp
 
 // record writes something into the audit, before or right behind the thing itself.
 func (a *API) record(ctx context.Context, entry campaign.AuditEntry) error {
-	entry.At, entry.Actor = a.now().UTC(), "api"
+	entry.At = a.now().UTC()
+	if entry.Actor == "" {
+		entry.Actor = "api"
+	}
 	return campaign.Audit{Documents: a.options.Documents}.Record(ctx, entry)
 }
 
@@ -158,7 +161,7 @@ func (a *API) audit(ctx context.Context, entry campaign.AuditEntry) {
 type AuditView struct {
 	At      time.Time `json:"at"`
 	Action  string    `json:"action" doc:"A stable word."`
-	Actor   string    `json:"actor" doc:"api, or contact for a person who wrote an opt-out word."`
+	Actor   string    `json:"actor" doc:"api, contact for a person who wrote an opt-out word, or the name that an operator gave, in quotes."`
 	Subject string    `json:"subject" doc:"What it was done to: an id or a phone number."`
 	UserID  string    `json:"user_id,omitempty"`
 	Detail  string    `json:"detail,omitempty"`

@@ -154,7 +154,7 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 	}
 	p.api, err = api.New(api.Options{
 		Egress: egress, Links: p.links,
-		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue.NewFailedQueue(), Jobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
 		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		AllowedOrigins: a.options.AllowedOrigins, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),

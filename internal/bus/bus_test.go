@@ -3,8 +3,10 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,12 +15,25 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/dannsalud/broadcaster/internal/bus/embed"
+	"github.com/dannsalud/broadcaster/internal/bus/embed/embedtest"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/session"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	for _, serve := range []func() (bool, error){embedtest.Serve, serveWorker} {
+		served, err := serve()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if served {
+			os.Exit(0)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // testAckWait is short, so that a test of a lost worker takes a fraction of a second, and long enough for a busy machine to send heartbeats.
 const testAckWait = 400 * time.Millisecond
@@ -210,9 +225,15 @@ func send(t *testing.T, bus *Bus, commands ...events.Command) {
 
 func failedJobs(t *testing.T, bus *Bus) []FailedJob {
 	t.Helper()
-	entries, _, err := bus.FailedJobs(t.Context(), events.FailedFilter{}, 0, 100)
+	queue := bus.NewFailedQueue()
+	entries, _, err := queue.List(t.Context(), events.FailedFilter{}, 0, 100)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range entries {
+		if entries[i], err = queue.Get(t.Context(), entries[i].Entry); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return entries
 }

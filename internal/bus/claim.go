@@ -22,6 +22,10 @@ type claim struct {
 	ackWait  time.Duration
 	message  *message.Message
 	handBack func(context.Context, *claim) error
+	inHand   func(*claim)
+	released func(*claim)
+	// since is when the message was handed out.
+	since time.Time
 	// stopping is closed when the subscription takes no more messages.
 	stopping <-chan struct{}
 	// forsaken is closed when the handlers had their time, their contexts were cancelled, and the grace after that is over too.
@@ -111,12 +115,17 @@ func (c *claim) hold(work context.Context, out chan<- *message.Message) {
 		select {
 		case offer <- c.message:
 			offer, stopping = nil, nil
+			c.inHand(c)
+			defer c.released(c)
 		case <-stopping: // Nobody took it yet.
 			c.settle(work, verdict{action: giveBack})
 			return
 		case <-heartbeat.C:
 			if err := c.raw.InProgress(); err != nil {
 				c.log.Warn("job could not be kept claimed", "job", c.message.UUID, "error", err)
+			}
+			if offer == nil {
+				c.inHand(c)
 			}
 		case <-c.message.Acked():
 			c.confirm(work, wireAck)

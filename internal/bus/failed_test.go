@@ -108,7 +108,7 @@ func TestAJobThatCannotBeDoneIsInFailedOnceWithItsReason(t *testing.T) {
 		if err := bus.publish(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
-		entry := FailedJob{Version: 1, Subject: m.Subject, Stream: "COMMANDS", Consumer: "linker", MessageID: "link:lnk_" + row.id, Payload: m.Data,
+		entry := FailedJob{Version: 2, Subject: m.Subject, Stream: "COMMANDS", Consumer: "linker", MessageID: "link:lnk_" + row.id, Payload: m.Data,
 			Headers: map[string]string{headerKind: kind, headerVersion: "1", headerTrace: aTraceparent},
 			Kind:    kind, SchemaVersion: 1, SessionID: "ses_" + row.id, TraceID: aTraceID, Worker: "worker", Attempts: row.attempts, LastError: row.want}
 		switch row.id {
@@ -210,7 +210,7 @@ func TestACrashBeforeTheHandlerReturnsEndsInFailed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []FailedJob{{Version: 1, Subject: "commands.campaign.cmp_deadly", Stream: "COMMANDS", Consumer: "sender", MessageID: "campaign:cmp_deadly:1",
+	want := []FailedJob{{Version: 2, Subject: "commands.campaign.cmp_deadly", Stream: "COMMANDS", Consumer: "sender", MessageID: "campaign:cmp_deadly:1",
 		Headers: map[string]string{headerKind: "run_campaign", headerVersion: "1", headerTrace: aTraceparent}, Payload: payload,
 		Kind: "run_campaign", SchemaVersion: 1, SessionID: "ses_1", CampaignID: "cmp_deadly", TraceID: aTraceID, Worker: "worker", Attempts: 2,
 		LastError: Failure{Class: fault.Internal, Code: "attempts_exhausted",
@@ -275,31 +275,4 @@ func takeOne(t *testing.T, w *Worker, name string) *job {
 	j := w.open(held)
 	j.attempts = 1
 	return j
-}
-
-func TestFailedJobsAreReadInPages(t *testing.T) {
-	t.Parallel()
-	bus := newBus(t)
-	if entries := failedJobs(t, bus); len(entries) != 0 {
-		t.Fatalf("FAILED is not empty: %+v", entries)
-	}
-	for i := range 5 {
-		entry := FailedJob{Version: 1, Subject: "commands.link.ses_1", Stream: "COMMANDS", Sequence: uint64(i + 1)}
-		handle(t, bus.publishFailed(t.Context(), entry))
-		handle(t, bus.publishFailed(t.Context(), entry)) // Once however often it is tried.
-	}
-	var sequences []uint64
-	for after := uint64(0); ; {
-		page, next, err := bus.FailedJobs(t.Context(), events.FailedFilter{}, after, 2)
-		handle(t, err)
-		for _, entry := range page {
-			sequences = append(sequences, entry.Sequence)
-		}
-		if after = next; next == 0 {
-			break
-		}
-	}
-	if diff := cmp.Diff([]uint64{1, 2, 3, 4, 5}, sequences); diff != "" {
-		t.Error(diff)
-	}
 }

@@ -25,6 +25,9 @@ type record struct {
 	// First and Last are the first and the last failed attempt.
 	First *Failure `json:"first,omitempty"`
 	Last  *Failure `json:"last,omitempty"`
+	// Attempts and NextAt are how often it was tried and when it is tried again.
+	Attempts int       `json:"attempts,omitempty"`
+	NextAt   time.Time `json:"next_at,omitzero"`
 	// Condemned: the job goes to FAILED or is there already; only the end of the original may be missing. It is not run again.
 	Condemned bool `json:"condemned,omitempty"`
 }

@@ -62,7 +62,10 @@ func (w *Worker) run(j *job, next message.HandlerFunc) (ended bool, err error) {
 		return false, fault.Wrap(err, fault.RetryLater, "record_unreadable", "The job's record could not be read; it is tried again")
 	}
 	j.attempts = max(1, int(j.claim.meta.NumDelivered)-j.record.HandedBack) // #nosec G115 -- a count of deliveries
+	only := j.claim.message.Metadata.Get(headerOnly)
 	switch kind := j.claim.message.Metadata.Get(headerKind); {
+	case only != "" && only != j.claim.meta.Consumer: // A fact that is replayed for another consumer.
+		return true, nil
 	case j.record.Condemned:
 		return false, nil
 	case j.attempts > j.policy.Attempts:
@@ -121,10 +124,11 @@ func (w *Worker) judge(ctx context.Context, j *job, err error) verdict {
 	if !failure.Class.Redelivered() || j.attempts >= j.policy.Attempts {
 		return w.condemn(ctx, j)
 	}
+	delay := j.policy.delay(failure, j.attempts)
+	j.record.Attempts, j.record.NextAt = j.attempts, time.Now().Add(delay).UTC().Truncate(time.Millisecond)
 	if err := w.ledger.put(ctx, j.claim.meta, j.record); err != nil {
 		w.log.Warn("failed attempt not recorded", "job", j.claim.message.UUID, "error", err)
 	}
-	delay := j.policy.delay(failure, j.attempts)
 	w.log.Log(ctx, failure.Class.LogLevel(), "job failed and is tried again", "job", j.claim.message.UUID, "kind", j.kind,
 		"class", failure.Class, "code", failure.Code, "attempt", j.attempts, "after", delay, "error", redact(err.Error()))
 	return verdict{action: retry, delay: delay}

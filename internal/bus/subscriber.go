@@ -25,6 +25,8 @@ type SubscriberOptions struct {
 
 	// handBack is told of each message that is given back without having been an attempt; nil: nobody is.
 	handBack func(context.Context, *claim) error
+	// inHand is told of each message that is handed out, and again with each heartbeat; released when it is settled; nil: nobody is.
+	inHand, released func(*claim)
 }
 
 // DefaultGrace is the time to react to the end of a context.
@@ -57,6 +59,9 @@ func (b *Bus) NewSubscriber(options SubscriberOptions) (*Subscriber, error) {
 		return nil, errors.New("subscriber: DrainTime and Grace must not be negative")
 	}
 	options.Grace = orDefault(options.Grace, DefaultGrace)
+	if options.inHand == nil {
+		options.inHand, options.released = func(*claim) {}, func(*claim) {}
+	}
 	if options.ConsumerFor == nil {
 		options.ConsumerFor = b.bind
 	}
@@ -224,6 +229,8 @@ func (s *subscription) hold(fetch, work context.Context, raw jetstream.Msg) {
 		meta:     meta,
 		ackWait:  s.ackWait,
 		handBack: s.subscriber.options.handBack,
+		inHand:   s.subscriber.options.inHand,
+		released: s.subscriber.options.released,
 		stopping: fetch.Done(),
 		forsaken: s.forsaken,
 	}

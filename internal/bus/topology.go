@@ -40,6 +40,10 @@ const (
 	BucketOpened = "opened"
 	// BucketAttempts holds the record of each job in trouble; see ledger.go.
 	BucketAttempts = "attempts"
+	// BucketRunning holds who has each command in hand, renewed as long as it has; in memory only, see heartbeat.go.
+	BucketRunning = "running"
+	// BucketRepairs holds what operators did to failed jobs; see repairs.go.
+	BucketRepairs = "repairs"
 )
 
 // streamAdvisories keeps the MAX_DELIVERIES advisories until a worker has seen to them: a plain subscriber would miss those that come
@@ -54,6 +58,8 @@ const (
 	maxMessageBytes = 256 << 10
 	// commandDedupe is how long a command published twice is one command. It must outlast every retry of a publisher.
 	commandDedupe = 10 * time.Minute
+	// factDedupe is how long a fact published twice is one fact.
+	factDedupe = 5 * time.Minute
 	// failedDedupe is how long a job cannot come into FAILED twice: longer than any outage between its publish and the end of the original.
 	failedDedupe = 7 * day
 	// receiptsInFlight is the batch of the projector, fleet-wide.
@@ -78,7 +84,7 @@ func (b *Bus) streams() []jetstream.StreamConfig {
 		Subjects:    []string{events.AllEvents},
 		MaxAge:      7 * day,
 		MaxMsgSize:  maxMessageBytes,
-		Duplicates:  2 * time.Minute,
+		Duplicates:  factDedupe,
 	}, {
 		Name:        events.StreamFailed,
 		Description: "Jobs that the workers gave up, with the reason, for a month. Replayed or discarded by an operator.",
@@ -106,6 +112,8 @@ type consumer struct {
 	stream      string
 	filter      string
 	description string
+	// kind is the kind of message that its handler understands; empty: it is none of ours.
+	kind string
 	// inFlight is the limit of the whole fleet, kept by the server. A job that waits for its next attempt counts.
 	inFlight int
 	// slots is how many jobs one worker takes at once.
@@ -117,18 +125,22 @@ func (b *Bus) consumers() []consumer {
 	return []consumer{{
 		name: ConsumerLinker, stream: events.StreamCommands, filter: events.LinkCommands,
 		description: "One link in the whole fleet at a time.",
+		kind:        events.LinkSession{}.Kind(),
 		inFlight:    1, slots: 1,
 	}, {
 		name: ConsumerSender, stream: events.StreamCommands, filter: events.CampaignCommands,
 		description: "The cap of concurrent campaigns, fleet-wide.",
+		kind:        events.RunCampaign{}.Kind(),
 		inFlight:    b.options.MaxConcurrentJobs, slots: b.options.MaxConcurrentJobs,
 	}, {
 		name: ConsumerProjector, stream: events.StreamEvents, filter: "events.message.*.receipt",
 		description: "Receipts into deliveries.",
+		kind:        events.MessageReceipt{}.Kind(),
 		inFlight:    receiptsInFlight, slots: 16,
 	}, {
 		name: ConsumerInbound, stream: events.StreamEvents, filter: "events.session.*.inbound",
 		description: "Replies and opt-outs.",
+		kind:        events.MessageReceived{}.Kind(),
 		inFlight:    64, slots: 4,
 	}, {
 		name: ConsumerExhausted, stream: streamAdvisories, filter: advisoryPrefix + ">",
@@ -191,6 +203,16 @@ func (b *Bus) buckets() []jetstream.KeyValueConfig {
 		Description: "The record of each job in trouble: hand-backs and errors.",
 		Storage:     jetstream.FileStorage,
 		TTL:         30 * day,
+	}, {
+		Bucket:      BucketRunning,
+		Description: "Who has each command in hand, renewed as long as it has.",
+		Storage:     jetstream.MemoryStorage,
+		TTL:         2 * b.options.AckWait,
+	}, {
+		Bucket:      BucketRepairs,
+		Description: "What operators did to failed jobs: edited payloads, replays under way.",
+		Storage:     jetstream.FileStorage,
+		TTL:         31 * day, // longer than FAILED keeps an entry
 	}}
 	for i := range buckets {
 		buckets[i].Replicas = b.options.Replicas

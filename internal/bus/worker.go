@@ -61,7 +61,8 @@ func (b *Bus) NewWorker(options WorkerOptions) (*Worker, error) {
 	drain := max(0, orDefault(options.DrainTime, DefaultDrainTime))
 	grace := orDefault(options.Grace, DefaultGrace)
 	var err error
-	w.subscriber, err = b.NewSubscriber(SubscriberOptions{DrainTime: drain, Grace: grace, handBack: w.ledger.handBack})
+	w.subscriber, err = b.NewSubscriber(SubscriberOptions{DrainTime: drain, Grace: grace, handBack: w.ledger.handBack,
+		inHand: w.bus.heartbeat, released: w.bus.flatline})
 	if err != nil {
 		return nil, err
 	}

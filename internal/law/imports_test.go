@@ -44,6 +44,8 @@ var rooms = []room{
 
 	{"internal/bus/embed", nil,
 		"a nats-server in this process, and nothing of ours"},
+	{"internal/bus/embed/embedtest", []string{"internal/bus/embed"},
+		"that nats-server in a process of its own, for tests that kill it"},
 	{"internal/bus/...", append([]string{"internal/bus", "internal/lease", "internal/pace"}, language...),
 		"a door: it may implement the ports of the nouns, and must not know who uses it"},
 	{"internal/wa/...", append([]string{"internal/wa/...", "internal/lease"}, language...),
@@ -130,9 +132,9 @@ var technologies = []technology{
 		"what a phone number is must be said in one place", nil},
 	{"github.com/caarlos0/env", []string{"internal/config"},
 		"the environment is read in one place", nil},
-	{"os/exec", []string{"cmd/...", "internal/store/mongo/mongotest"},
-		"services start no processes; mongotest starts the server of tests, and no product imports it", nil},
-	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest", "internal/wa/proxytest"},
+	{"os/exec", []string{"cmd/...", "internal/store/mongo/mongotest", "internal/bus/embed/embedtest"},
+		"services start no processes; mongotest and embedtest start the servers of tests, and no product imports them", nil},
+	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest", "internal/wa/proxytest", "internal/bus/embed/embedtest"},
 		"test code in a product's binary registers flags and hides state; a conformance suite and a server for tests are the exceptions", nil},
 }
 
