@@ -23,6 +23,15 @@ import (
 type Client struct {
 	base string
 	http *http.Client
+	// operator is the name that the audit gets.
+	operator string
+}
+
+// As gives a client whose repairs of the queue are written into the audit under a name.
+func (c *Client) As(operator string) *Client {
+	named := *c
+	named.operator = operator
+	return &named
 }
 
 // New makes a client for the API at an address such as "http://127.0.0.1:8080". A nil HTTP client is one with a time-out of a minute.
@@ -118,6 +127,9 @@ func setKey(request *http.Request, key string) {
 }
 
 func (c *Client) do(request *http.Request, out any) error {
+	if c.operator != "" {
+		request.Header.Set("X-Operator", c.operator)
+	}
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("call the API: %w", err)

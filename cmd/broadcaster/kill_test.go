@@ -145,6 +145,7 @@ func build(t *testing.T) string {
 // process is one run of the product.
 type process struct {
 	command *exec.Cmd
+	url     string
 	api     *client.Client
 }
 
@@ -171,6 +172,7 @@ func (w *world) start(t *testing.T) *process {
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
 		if url := announced.FindString(lines.Text()); url != "" {
+			started.url = url
 			if started.api, err = client.New(url, nil); err != nil {
 				t.Fatal(err)
 			}

@@ -60,6 +60,7 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	options := app.Options{DataDir: given.data, KeySource: keySource(), DefaultProxies: proxies, Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
 	if given.simulated() {
 		options.Links, options.ConnectJitter, options.Hours = app.QuickLinks(), 0, app.AnyHour()
+		options.ReplaysPerSecond = 10_000
 	}
 	if options.Pace, err = given.pacing(); err != nil {
 		return err

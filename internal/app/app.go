@@ -59,6 +59,8 @@ type Options struct {
 	Listen string
 	// AllowedOrigins are the web pages that browsers may call the API from, with * as a wildcard; none: only the API's own.
 	AllowedOrigins []string
+	// ReplaysPerSecond paces repairs of many failed jobs; zero: the API's own pace.
+	ReplaysPerSecond float64
 	// WhatsApp is where connections go; its zero value is the real WhatsApp.
 	WhatsApp Endpoint
 	// Pace is the gap between two messages of a session; its zero value is no gap, which only suits a simulator.

@@ -80,7 +80,7 @@ func load(role Role, environ map[string]string) (service, error) {
 	case RoleAPI:
 		c, err := config.LoadAPI(environ)
 		loaded := newService(role, c.Process, c.Queue, c.Database)
-		loaded.options.Listen, loaded.options.AllowedOrigins = c.Listen, c.AllowedOrigins
+		loaded.options.Listen, loaded.options.AllowedOrigins, loaded.options.ReplaysPerSecond = c.Listen, c.AllowedOrigins, c.ReplaysPerSecond
 		hours, limits := c.Hours(), c.Limits(campaign.DefaultLimits().MinGap, campaign.DefaultLimits().MaxGap)
 		loaded.options.Hours, loaded.options.Limits, loaded.options.TimeZone = &hours, &limits, c.TimeZone
 		loaded.options.EgressKey, loaded.options.DefaultProxies = KeySource{Key: c.EgressKey.Reveal()}, c.DefaultProxies()
