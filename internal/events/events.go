@@ -232,8 +232,7 @@ func (f LinkChanged) Validate() error {
 
 func (LinkChanged) fact() {}
 
-// SessionStable: a session has been connected for a while without a break (design.md §10: "still connected after five minutes"). It is told again
-// after each break.
+// SessionStable: a session has been connected for a while without a break. It is told again after each break.
 type SessionStable struct {
 	Version   int        `json:"version"`
 	SessionID session.ID `json:"session_id"`

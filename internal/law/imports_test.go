@@ -46,6 +46,8 @@ var rooms = []room{
 		"a nats-server in this process, and nothing of ours"},
 	{"internal/bus/embed/embedtest", []string{"internal/bus/embed"},
 		"that nats-server in a process of its own, for tests that kill it"},
+	{"internal/bus/contract", nil,
+		"it makes the pages about the queue in its tests, from the door and the nouns; nothing that runs needs it"},
 	{"internal/bus/...", append([]string{"internal/bus", "internal/lease", "internal/pace"}, language...),
 		"a door: it may implement the ports of the nouns, and must not know who uses it"},
 	{"internal/wa/...", append([]string{"internal/wa/...", "internal/lease"}, language...),
