@@ -92,6 +92,12 @@ func headers() []Header {
 		Name: "Nats-Schedule-Next", Sometimes: []Carrier{Commands},
 		Meaning: "Written by the server: `purge`, since the command is published once.",
 	}, {
+		Name: jetstream.ExpectedLastSubjSeqHeader, Sometimes: []Carrier{Commands},
+		Meaning: "On a replay: the server takes it only when no other job with its subject is in the queue.",
+	}, {
+		Name: headerOnly, Sometimes: []Carrier{Facts},
+		Meaning: "On a replay: the one consumer that handles the fact again.",
+	}, {
 		Name: headerTimeout, On: []Carrier{Requests},
 		Meaning: "How long the requester waits from the moment it asked, as a Go duration (`1m30s`); without it there is no deadline.",
 	}, {

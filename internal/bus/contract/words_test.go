@@ -53,8 +53,9 @@ func words() []word {
 		{message: events.SessionStable{SessionID: "{session_id}"}, writers: []string{sender}},
 		{message: events.PhoneOffline{SessionID: "{session_id}"}, writers: []string{sender}},
 		{message: events.CampaignChanged{CampaignID: "{campaign_id}"}, writers: []string{api, sender}, readers: []string{sender}},
-		{message: events.MessageReceipt{CampaignID: "{campaign_id}"}, writers: []string{sender}, readers: []string{sender}},
-		{message: events.MessageReceived{SessionID: "{session_id}"}, writers: []string{sender}, readers: []string{sender}},
+		// The api writes these two when an operator replays one.
+		{message: events.MessageReceipt{CampaignID: "{campaign_id}"}, writers: []string{api, sender}, readers: []string{sender}},
+		{message: events.MessageReceived{SessionID: "{session_id}"}, writers: []string{api, sender}, readers: []string{sender}},
 	}
 	for i, row := range rows {
 		message := row.message.(events.Message)
