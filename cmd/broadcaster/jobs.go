@@ -241,46 +241,51 @@ func newJobsEdit() *cobra.Command {
 	return command
 }
 
+// jobTable is a list of jobs in the queue: those in some states, and what is shown of each.
+type jobTable struct {
+	use, short, columns string
+	states              []string
+	cells               func(client.Job) []any
+}
+
 func newJobsRunning() *cobra.Command {
-	command := &cobra.Command{Use: "running", Short: "Show the jobs that workers have, and those that wait for their next attempt", Args: cobra.NoArgs}
-	remote := remoteFlags(command)
-	asJSON := command.Flags().Bool("json", false, "print lines of JSON")
-	command.RunE = func(command *cobra.Command, _ []string) error {
-		return printJobs(command, remote, *asJSON, "JOB STATE KIND WORKER SINCE HEARTBEAT ATTEMPT NEXT_ATTEMPT SESSION CAMPAIGN", func(j client.Job) []any {
+	return newJobTable(jobTable{use: "running", short: "Show the jobs that workers have, and those that wait for their next attempt",
+		columns: "JOB STATE KIND WORKER SINCE HEARTBEAT ATTEMPT NEXT_ATTEMPT SESSION CAMPAIGN", states: []string{"running", "retrying", "unattended"},
+		cells: func(j client.Job) []any {
 			return []any{j.Sequence, j.State, j.Kind, j.Worker, moment(j.Since), moment(j.Heartbeat), fmt.Sprintf("%d/%d", j.Attempt, j.MaxAttempts), moment(j.NextAttemptAt),
 				j.SessionID, j.CampaignID}
-		}, "running", "retrying", "unattended")
-	}
-	return command
+		}})
 }
 
 func newJobsPending() *cobra.Command {
-	command := &cobra.Command{Use: "pending", Short: "Show the jobs that no worker had yet, and those that wait for their time", Args: cobra.NoArgs}
+	return newJobTable(jobTable{use: "pending", short: "Show the jobs that no worker had yet, and those that wait for their time",
+		columns: "JOB STATE KIND QUEUED DUE SESSION CAMPAIGN", states: []string{"pending", "scheduled"},
+		cells: func(j client.Job) []any {
+			return []any{j.Sequence, j.State, j.Kind, moment(j.QueuedAt), moment(j.DueAt), j.SessionID, j.CampaignID}
+		}})
+}
+
+func newJobTable(wanted jobTable) *cobra.Command {
+	command := &cobra.Command{Use: wanted.use, Short: wanted.short, Args: cobra.NoArgs}
 	remote := remoteFlags(command)
 	asJSON := command.Flags().Bool("json", false, "print lines of JSON")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		return printJobs(command, remote, *asJSON, "JOB STATE KIND QUEUED DUE SESSION CAMPAIGN", func(j client.Job) []any {
-			return []any{j.Sequence, j.State, j.Kind, moment(j.QueuedAt), moment(j.DueAt), j.SessionID, j.CampaignID}
-		}, "pending", "scheduled")
-	}
-	return command
-}
-
-func printJobs(command *cobra.Command, remote func() (*client.Client, error), asJSON bool, columns string, cells func(client.Job) []any, states ...string) error {
-	api, err := remote()
-	if err != nil {
-		return err
-	}
-	table := newPrinter(command.OutOrStdout(), asJSON, columns)
-	for job, err := range api.Jobs(command.Context(), states...) {
-		if err == nil {
-			err = table.row(job, cells(job)...)
-		}
+		api, err := remote()
 		if err != nil {
 			return err
 		}
+		table := newPrinter(command.OutOrStdout(), *asJSON, wanted.columns)
+		for job, err := range api.Jobs(command.Context(), wanted.states...) {
+			if err == nil {
+				err = table.row(job, wanted.cells(job)...)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return table.end()
 	}
-	return table.end()
+	return command
 }
 
 func newJobsCancel() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/internal/app"
+	"github.com/dannsalud/broadcaster/internal/bus/embed/embedtest"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/wasim"
@@ -22,6 +24,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	served, err := embedtest.Serve()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if served {
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m,
 		// The embedded nats-server leaves this one behind each start; it reads the machine's load.
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server/pse.periodic"),

@@ -41,17 +41,28 @@ type fleet struct {
 // startFleet starts an API process and those of the named workers.
 func startFleet(t *testing.T, workers map[string]app.Role) *fleet {
 	t.Helper()
-	simulator, err := wasim.New(wasim.Options{AutoContacts: true, Receipts: wasim.DeliveredAndRead()})
-	if err != nil {
-		t.Fatal(err)
-	}
 	broker, err := embed.Start(embed.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := broker.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return startFleetOn(t, broker.ClientURL(), workers, nil)
+}
+
+// startFleetOn is startFleet on a broker of the test's own; change changes the options of all services.
+func startFleetOn(t *testing.T, broker string, workers map[string]app.Role, change func(*app.Options)) *fleet {
+	t.Helper()
+	simulator, err := wasim.New(wasim.Options{AutoContacts: true, Receipts: wasim.DeliveredAndRead()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		if err := errors.Join(simulator.Close(), simulator.Err(), broker.Stop()); err != nil {
+		if err := errors.Join(simulator.Close(), simulator.Err()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -59,8 +70,11 @@ func startFleet(t *testing.T, workers map[string]app.Role) *fleet {
 	f := &fleet{world: &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, hosted: map[string][]events.SessionChanged{}, changed: make(chan struct{}, 1)}}
 	f.facts.running = map[campaign.ID]bool{}
 	f.options = app.Options{
-		Servers: &app.Servers{NATS: broker.ClientURL(), Mongo: uri, Database: database}, KeySource: app.KeySource{Key: app.GenerateKey()},
+		Servers: &app.Servers{NATS: broker, Mongo: uri, Database: database}, KeySource: app.KeySource{Key: app.GenerateKey()},
 		Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(), LeaseTTL: 3 * time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	if change != nil {
+		change(&f.options)
 	}
 	products := map[string]*app.App{}
 	var starting errgroup.Group

@@ -7,9 +7,12 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
-// What a bucket refuses. Any other error of a bucket leaves the outcome of a write open: it may have happened, or may still happen.
+// What a bucket refuses. Any other error of a bucket is fault.RetryLater, and leaves the outcome of a write open: it may have happened, or may still
+// happen.
 var (
 	// ErrExists: the key to create exists.
 	ErrExists = errors.New("key exists")
@@ -174,7 +177,11 @@ func (b *Bucket) explain(action string, err error) error {
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
 		err = ErrMissing
 	}
-	return fmt.Errorf("%s in bucket %s: %w", action, b.name, err)
+	err = fmt.Errorf("%s in bucket %s: %w", action, b.name, err)
+	if errors.Is(err, ErrMissing) || errors.Is(err, ErrExists) || errors.Is(err, ErrRevision) {
+		return err
+	}
+	return fault.Wrap(err, fault.RetryLater, "queue_unavailable", "The queue did not answer; try again")
 }
 
 const hexDigits = "0123456789ABCDEF"

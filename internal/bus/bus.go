@@ -22,6 +22,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -86,6 +87,8 @@ type Bus struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	closed  chan struct{}
+	// tends: this process made the topology, so it sees to it after an outage too.
+	tends atomic.Bool
 }
 
 // Connect connects to NATS, waiting for it as long as the context lives.
@@ -189,7 +192,10 @@ func (b *Bus) connection() []nats.Option {
 				b.log.Warn("connection to NATS lost", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { b.log.Info("connection to NATS restored") }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			b.log.Info("connection to NATS restored")
+			b.mendTopology()
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			b.log.Warn("NATS reported an error", "error", err)
 		}),
@@ -254,9 +260,16 @@ func hopeless(err error) bool {
 
 // Health tells whether the queue answers and the topology exists. Give it a context with a deadline.
 func (b *Bus) Health(ctx context.Context) error {
+	names := make([]string, 0, 16)
 	for _, stream := range b.streams() {
-		if _, err := b.js.Stream(ctx, stream.Name); err != nil {
-			return fmt.Errorf("look at stream %s: %w", stream.Name, err)
+		names = append(names, stream.Name)
+	}
+	for _, bucket := range b.buckets() {
+		names = append(names, "KV_"+bucket.Bucket)
+	}
+	for _, name := range names {
+		if _, err := b.js.Stream(ctx, name); err != nil {
+			return fmt.Errorf("look at stream %s: %w", name, err)
 		}
 	}
 	return nil

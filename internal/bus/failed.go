@@ -68,13 +68,14 @@ func (b *Bus) failedEntry(subject string, headers nats.Header, payload []byte, r
 // publishFailed puts an entry into FAILED. The same original has the same identity, so that it is there once however often this is tried. A fact
 // may fail in several consumers, each for its own reason, so there the consumer is part of it.
 func (b *Bus) publishFailed(ctx context.Context, entry FailedJob) error {
+	id := fmt.Sprintf("%s:%d", entry.Stream, entry.Sequence)
+	entry.MessageID = orDefault(entry.MessageID, id) // The server publishes a scheduled job without one, and its replay needs one of its own.
 	payload, err := json.Marshal(entry)
 	if err != nil {
 		return fmt.Errorf("encode the failed job: %w", err)
 	}
 	m := nats.NewMsg("failed." + entry.Subject)
 	m.Data = payload
-	id := fmt.Sprintf("%s:%d", entry.Stream, entry.Sequence)
 	if entry.Stream != events.StreamCommands {
 		id += ":" + entry.Consumer
 	}

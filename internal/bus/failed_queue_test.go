@@ -193,6 +193,37 @@ func TestManyWhoReplayOneJobPublishItOnce(t *testing.T) {
 	}
 }
 
+// TestScheduledJobsThatFailedAreReplayedEach: the server publishes them without an identity, and two replays under one identity would be one.
+func TestScheduledJobsThatFailedAreReplayedEach(t *testing.T) {
+	t.Parallel()
+	bus := newBus(t)
+	worker := newWorker(t, bus, WorkerOptions{})
+	mended, ran := make(chan struct{}), make(chan string, 4)
+	handle(t, worker.HandleRunCampaign(func(_ context.Context, job events.RunCampaign) error {
+		select {
+		case <-mended:
+			ran <- string(job.CampaignID)
+			return nil
+		default:
+			return fault.New(fault.NotFound, "broken", "It broke")
+		}
+	}))
+	start(t, worker)
+	for _, name := range []string{"a", "b"} {
+		handle(t, bus.ScheduleCommand(t.Context(), campaignJob(name), time.Now().Add(time.Second)))
+	}
+	eventually(t, "both failed", func() bool { return len(failedJobs(t, bus)) == 2 })
+	close(mended)
+	queue := bus.NewFailedQueue()
+	for _, job := range failedJobs(t, bus) {
+		_, err := queue.Replay(t.Context(), job.Entry, false)
+		handle(t, err)
+	}
+	if first, second := receive(t, "a replay", ran), receive(t, "the other replay", ran); first == second {
+		t.Errorf("%s ran twice", first)
+	}
+}
+
 func TestAReplayThatNobodyCanBeSureOfNeedsForce(t *testing.T) {
 	t.Parallel()
 	job := FailedJob{Stream: events.StreamCommands, LastError: Failure{Class: fault.Internal}}

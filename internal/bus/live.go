@@ -140,7 +140,7 @@ func liveJob(m *jetstream.RawStreamMsg) events.LiveJob {
 	}
 	_ = json.Unmarshal(m.Data, &about) // What cannot be read has no ids; its worker will say what is wrong with it.
 	return events.LiveJob{
-		Sequence: m.Sequence, Subject: m.Subject, MessageID: m.Header.Get(jetstream.MsgIDHeader), Kind: m.Header.Get(headerKind),
+		Sequence: m.Sequence, Subject: m.Subject, MessageID: orDefault(m.Header.Get(jetstream.MsgIDHeader), fmt.Sprintf("%s:%d", events.StreamCommands, m.Sequence)), Kind: m.Header.Get(headerKind),
 		SessionID: about.SessionID, CampaignID: about.CampaignID, TraceID: traceID(m.Header.Get(headerTrace)), QueuedAt: m.Time.UTC(), Payload: m.Data,
 	}
 }

@@ -3,10 +3,13 @@ package bus
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 
+	"github.com/dannsalud/broadcaster/internal/bus/embed/embedtest"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/session"
 )
 
 // TestARestartOfTheServerLosesNothing stops the server while one job is in a handler and others, and facts, are in the queue.
@@ -69,4 +72,24 @@ func TestARestartOfTheServerLosesNothing(t *testing.T) {
 	if value, revision, err := openBucket(t, bus, BucketPacing).Get(t.Context(), "kept"); string(value) != "yes" || revision != lease || err != nil {
 		t.Errorf("the key is %q at %d, %v", value, revision, err)
 	}
+}
+
+// TestWhatAKilledServerForgetsIsMadeAnew: buckets in memory are gone with the server's process, and every worker needs them.
+func TestWhatAKilledServerForgetsIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	broker := embedtest.Start(t)
+	tending := connectTo(t, broker.URL(), 100)
+	other, err := Connect(t.Context(), Options{URL: broker.URL(), Name: "other", Log: slog.New(slog.DiscardHandler)})
+	handle(t, err)
+	t.Cleanup(func() { handle(t, other.Close()) })
+	prompts, err := other.Prompts(t.Context())
+	handle(t, err)
+	handle(t, prompts.Show(t.Context(), "ses_1", session.Prompt{LinkID: "lnk_1", QR: "2@secret"}))
+	broker.Kill()
+	broker.Restart()
+	eventually(t, "codes can be shown again", func() bool {
+		return prompts.Show(t.Context(), "ses_1", session.Prompt{LinkID: "lnk_1", QR: "2@secret"}) == nil
+	})
+	handle(t, other.Health(t.Context()))
+	handle(t, tending.Health(t.Context()))
 }

@@ -2,9 +2,11 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dannsalud/broadcaster/internal/events"
@@ -251,5 +253,22 @@ func (b *Bus) EnsureTopology(ctx context.Context) error {
 			return err
 		}
 	}
+	b.tends.Store(true)
 	return nil
+}
+
+// mendTimeout bounds how long the topology may take after an outage; a server that is still starting is waited for.
+const mendTimeout = time.Minute
+
+// mendTopology makes anew what the server forgot in an outage: buckets in memory are gone when it was started again. Only the process that made the
+// topology at its start does it; the others have no right to, and need not.
+func (b *Bus) mendTopology() {
+	if !b.tends.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), mendTimeout)
+	defer cancel()
+	if err := b.EnsureTopology(ctx); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		b.log.Error("topology not made anew after an outage; restart this process when NATS is well", "error", err)
+	}
 }

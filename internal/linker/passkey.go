@@ -83,9 +83,11 @@ func (a *attempt) answer(ctx context.Context, answer session.Answer) {
 	})
 }
 
-// showAgain keeps a prompt alive that may be needed for longer than prompts are kept. One that could not be shown lives until the next time.
+// showAgain keeps a prompt alive that may be needed for longer than prompts are kept, and brings one back that was lost with the memory of a queue that
+// was started again. One that could not be shown lives until the next time.
 func (a *attempt) showAgain(ctx context.Context) {
-	if !a.awaitsAnswer() || a.prompt.Deadline.Before(time.Now()) {
+	prompts := a.state == session.LinkQR || a.state == session.LinkCode || a.awaitsAnswer()
+	if !prompts || a.prompt.Deadline.Before(time.Now()) {
 		return
 	}
 	if err := a.linker.options.Prompts.Show(ctx, a.job.SessionID, a.prompt); err != nil {
