@@ -148,8 +148,12 @@ func TestTheAPIMendsWhatFailed(t *testing.T) {
 	broker, api := prepared(t)
 	worker, err := open(t, broker, "sender").NewWorker(bus.WorkerOptions{DrainTime: -1})
 	must(t, "make a worker", err)
-	must(t, "handle", worker.HandleRunCampaign(func(context.Context, events.RunCampaign) error { return fault.New(fault.Poison, "poison", "Give it up") }))
-	must(t, "handle", worker.HandleMessageReceived(func(context.Context, events.MessageReceived) error { return fault.New(fault.Poison, "poison", "Give it up") }))
+	must(t, "handle", worker.HandleRunCampaign(func(context.Context, events.RunCampaign) error {
+		return fault.New(fault.Poison, "poison", "Give it up")
+	}))
+	must(t, "handle", worker.HandleMessageReceived(func(context.Context, events.MessageReceived) error {
+		return fault.New(fault.Poison, "poison", "Give it up")
+	}))
 	run(t, worker)
 	must(t, "publish a job", api.SendCommand(t.Context(), campaignJob))
 	awaitFailed(t, broker, 1)

@@ -192,3 +192,42 @@ func (s *bareStream) passOn(n int) error {
 	}
 	return nil
 }
+
+// BenchmarkFailedPage lists a page of 50 out of ten thousand failed jobs by a filter that few match, against reading 50 entries of FAILED from
+// JetStream one by one, as the list without an index would for one that all match.
+func BenchmarkFailedPage(b *testing.B) {
+	bus := benchBus(b)
+	for i := range 10_000 {
+		giveUp(b, bus, i+1, func(job *FailedJob) {
+			if i%150 == 0 {
+				job.LastError.Detail = "the rare one"
+			}
+		})
+	}
+	queue := bus.NewFailedQueue()
+	stream, err := bus.js.Stream(b.Context(), events.StreamFailed)
+	if err != nil {
+		b.Fatal(err)
+	}
+	compare(b, func(n int) error {
+		for range n {
+			page, _, err := queue.List(b.Context(), events.FailedFilter{Text: "RARE one"}, 0, 50)
+			if err == nil && len(page) != 50 {
+				err = fmt.Errorf("%d on the page", len(page))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(n int) error {
+		for range n {
+			for entry := range uint64(50) {
+				if _, err := stream.GetMsg(b.Context(), entry+1, jetstream.WithGetMsgSubject(events.AllFailed)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}

@@ -16,7 +16,7 @@ import (
 )
 
 // giveUp puts a failed job into FAILED, as condemn does.
-func giveUp(t *testing.T, bus *Bus, sequence int, change func(*FailedJob)) {
+func giveUp(t testing.TB, bus *Bus, sequence int, change func(*FailedJob)) {
 	t.Helper()
 	job := events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: "cmp_1", SessionID: "ses_1", Slice: sequence, RequestedAt: time.Unix(1, 0)}
 	m, err := encode(t.Context(), job)
@@ -397,6 +397,28 @@ func TestTheListFollowsWhatOthersDo(t *testing.T) {
 	}
 	if _, err := mine.Replay(t.Context(), 386, true); codeOf(err) != "not_a_job" {
 		t.Errorf("a foreign entry is replayed: %v", err)
+	}
+}
+
+// TestAPageAsksTheServerForWhatIsNewOnly: a page of a long FAILED costs as many requests as one of a short one.
+func TestAPageAsksTheServerForWhatIsNewOnly(t *testing.T) {
+	t.Parallel()
+	bus := newBus(t)
+	queue := bus.NewFailedQueue()
+	requests := func() uint64 {
+		t.Helper()
+		before := bus.nc.Stats().OutMsgs
+		_, _, err := queue.List(t.Context(), events.FailedFilter{Class: fault.Poison, Text: "nowhere"}, 0, 50)
+		handle(t, err)
+		return bus.nc.Stats().OutMsgs - before
+	}
+	for n, count := range []int{10, 1000} {
+		for i := range count {
+			giveUp(t, bus, 10_000*n+i+1, nil)
+		}
+		if first, second := requests(), requests(); first < 2 || second != 1 {
+			t.Errorf("with %d more: %d requests, then %d, want some and then 1", count, first, second)
+		}
 	}
 }
 

@@ -74,7 +74,7 @@ func untilReleased(ctx context.Context, release <-chan struct{}) error {
 }
 
 // handle registers a handler, which cannot fail twice in these tests.
-func handle(t *testing.T, err error) {
+func handle(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
