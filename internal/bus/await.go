@@ -27,14 +27,7 @@ var errNotMade = errors.New("it does not exist yet; the API process makes it")
 
 // AwaitTopology waits until the topology exists, as long as the context lives: for processes that may not make it.
 func (b *Bus) AwaitTopology(ctx context.Context) error {
-	names := make([]string, 0, len(b.streams()))
-	for _, stream := range b.streams() {
-		names = append(names, stream.Name)
-	}
-	for _, bucket := range b.buckets() {
-		names = append(names, "KV_"+bucket.Bucket)
-	}
-	for _, name := range names {
+	for _, name := range b.streamNames() {
 		if err := b.awaitExisting(ctx, "stream "+name, func(ctx context.Context) error {
 			_, err := b.js.Stream(ctx, name)
 			return err
@@ -51,6 +44,18 @@ func (b *Bus) AwaitTopology(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// streamNames are the streams of the topology, with those that buckets are kept in.
+func (b *Bus) streamNames() []string {
+	names := make([]string, 0, len(b.streams())+len(b.buckets()))
+	for _, stream := range b.streams() {
+		names = append(names, stream.Name)
+	}
+	for _, bucket := range b.buckets() {
+		names = append(names, "KV_"+bucket.Bucket)
+	}
+	return names
 }
 
 func (b *Bus) awaitExisting(ctx context.Context, what string, look func(context.Context) error) error {

@@ -260,14 +260,7 @@ func hopeless(err error) bool {
 
 // Health tells whether the queue answers and the topology exists. Give it a context with a deadline.
 func (b *Bus) Health(ctx context.Context) error {
-	names := make([]string, 0, 16)
-	for _, stream := range b.streams() {
-		names = append(names, stream.Name)
-	}
-	for _, bucket := range b.buckets() {
-		names = append(names, "KV_"+bucket.Bucket)
-	}
-	for _, name := range names {
+	for _, name := range b.streamNames() {
 		if _, err := b.js.Stream(ctx, name); err != nil {
 			return fmt.Errorf("look at stream %s: %w", name, err)
 		}

@@ -53,7 +53,7 @@ func TestARestartOfTheServerLosesNothing(t *testing.T) {
 	server.stop()
 	close(release) // These jobs end while nobody can be told.
 	server.start()
-	handle(t, bus.await(t.Context(), "the server", bus.Health))
+	handle(t, bus.AwaitTopology(t.Context()))
 	handle(t, bus.PublishFacts(t.Context(), facts[count:]))
 	eventually(t, "everything is done", func() bool {
 		mu.Lock()
