@@ -153,7 +153,7 @@ func (a *API) plan(ctx context.Context, created campaign.Campaign, rows iter.Seq
 			return nil, a.problem(ctx, "finish a request that was interrupted", err)
 		}
 	}
-	rows = templates.Screen(created.ID, campaign.Canonical(ctx, a.options.Documents, rows))
+	rows = templates.Screen(campaign.Canonical(ctx, a.options.Documents, rows))
 	planned, err := campaign.PlanAudience(ctx, a.options.Deliveries, created.ID, rows, a.now)
 	if err == nil && planned.Planned == 0 {
 		err = nobodyToWriteTo(planned)
