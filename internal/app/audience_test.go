@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/wasim"
 	"github.com/dannsalud/broadcaster/wasim/script"
 )
@@ -14,10 +15,10 @@ import (
 // TestNumbersAreWrittenToAsWhatsAppKnowsThem: as the rules of the countries say, and as WhatsApp itself said where it was asked.
 func TestNumbersAreWrittenToAsWhatsAppKnowsThem(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	w := startWith(t, func(o *app.Options, _ *wasim.Server) { o.Region = "MX" })
 	linked, _ := w.link(1)
 	made := w.must(http.MethodPost, "/v1/campaigns/upload", upload{name: "a.csv", fields: map[string]string{"session_id": linked.ID, "text": "Hola {{nombre}}"},
-		file: []byte("Teléfono móvil\tNombre\n011 15-4000-0001\tAna\n+52 1 55 1234 5678\tLuz\n+55 11 8765-4321\tJoão\n+55 11 98765-4321\tJoão otra vez\n")})
+		file: []byte("Teléfono móvil\tNombre\n+54 011 15-4000-0001\tAna\n044 55 1234 5678\tLuz\n+55 11 8765-4321\tJoão\n+55 11 98765-4321\tJoão otra vez\n")})
 	equal(t, "the recipients", made.body["recipients"], any(3.0))
 	equal(t, "the duplicate", made.body["rejected"], any(1.0))
 	w.awaitCampaign(made.id(), "completed")
@@ -26,6 +27,12 @@ func TestNumbersAreWrittenToAsWhatsAppKnowsThem(t *testing.T) {
 			t.Errorf("%s received %q", phone, got)
 		}
 	}
+
+	// The same digits are those of another country where the service, or the request, says so.
+	other := w.must(http.MethodPost, "/v1/campaigns", body{"session_id": linked.ID, "text": "Hola", "default_region": "UY", "recipients": []body{{"phone": "099 123 456"}}})
+	w.awaitCampaign(other.id(), "completed")
+	equal(t, "received in Uruguay", len(w.texts("+59899123456")), 1)
+	w.refused(422, "unknown_region", http.MethodPost, "/v1/campaigns", body{"session_id": linked.ID, "text": "x", "default_region": "XX", "recipients": people(1)})
 
 	// WhatsApp knows the account by its former number, and says so when it is asked.
 	if _, err := w.simulator.Declare("+5511987654322", wasim.Profile{KnownAs: "+551187654322"}); err != nil {

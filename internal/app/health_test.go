@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/wasim"
 	"github.com/dannsalud/broadcaster/wasim/script"
 )
@@ -138,4 +139,27 @@ func TestAMessageWithoutConfirmationIsRetriedUnderItsOwnID(t *testing.T) {
 		t.Errorf("received %+v", received)
 	}
 	equal(t, "duplicates", w.simulator.Books().Duplicated, 0)
+}
+
+// TestMessagesThatNobodyGetsAreSuspected: WhatsApp acknowledges them, and nothing arrives. Others are not.
+func TestMessagesThatNobodyGetsAreSuspected(t *testing.T) {
+	t.Parallel()
+	w := startWith(t, func(o *app.Options, _ *wasim.Server) { o.SuspectAfter = time.Millisecond })
+	linked, _ := w.link(1)
+	for i := range 14 {
+		if _, err := w.simulator.Declare(number(i), wasim.Profile{Silent: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(recipients []body, confirmed int) any {
+		made := w.must(http.MethodPost, "/v1/campaigns", body{"session_id": linked.ID, "text": "Hola", "recipients": recipients}).id()
+		w.awaitCampaign(made, "completed")
+		w.awaitCount(made, "read", confirmed)
+		return w.must(http.MethodGet, "/v1/campaigns/"+made, nil).body["warning"]
+	}
+	if warning, _ := run(people(25), 11).(body); warning["code"] != "few_delivered" {
+		t.Errorf("of 25 messages 14 were not confirmed, and the warning is %v", warning)
+	}
+	equal(t, "the warning when most are confirmed", run(people(35)[10:], 21), nil)
+	equal(t, "the warning for a few messages", run(people(14), 0), nil)
 }
