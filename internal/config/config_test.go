@@ -158,6 +158,10 @@ func TestWhatIsAllowedAndWhatIsNot(t *testing.T) {
 		_, err := LoadSender(sealed(row.given...))
 		expectRefusal(t, row.name, err, row.refused)
 	}
+	for name, value := range map[string]string{"TIME_ZONE": "Mars/Olympus", "SEND_HOURS": "9 to 5", "SEND_DAYS": "lunes", "DEFAULT_REGION": "Argentina"} {
+		_, err := LoadAPI(map[string]string{name: value})
+		expectRefusal(t, "no good "+name, err, name)
+	}
 }
 
 func expectRefusal(t *testing.T, name string, err error, refused string) {
