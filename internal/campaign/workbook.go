@@ -40,7 +40,7 @@ func guardWorkbook(packed []byte) error {
 		case strings.HasPrefix(name, "xl/worksheets/sheet"):
 			err = guardPart(part, &records{name: "row", depth: 2, most: lastSheetRow})
 		default:
-			size := int64(part.UncompressedSize64) //nolint:gosec // one that overflows is refused below
+			size := int64(part.UncompressedSize64) // one that overflows is negative
 			isText := strings.HasSuffix(name, ".xml") || strings.HasSuffix(name, ".rels") || strings.HasSuffix(name, ".vml")
 			if others += size; size < 0 || others > otherParts || isText && size > largestPart {
 				err = tooMuchSpreadsheet()
