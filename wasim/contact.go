@@ -19,6 +19,8 @@ type Profile struct {
 	Devices int `json:"devices,omitempty"`
 	// NotOnWhatsApp: the number has no account.
 	NotOnWhatsApp bool `json:"not_on_whatsapp,omitempty"`
+	// KnownAs is the number that the server knows the account as, where it is another form of this one: it answers lookups with it. Empty: this one.
+	KnownAs string `json:"known_as,omitempty"`
 	// NoLID: the server does not tell the account's LID.
 	NoLID bool `json:"no_lid,omitempty"`
 	// NoPreKeys: the server has no keys of the contact, so nothing can be encrypted for it.

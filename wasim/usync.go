@@ -76,13 +76,31 @@ func (c *connection) devicesNode(owner *account) stanza.Node {
 	return stanza.Node{Tag: "devices", Content: []stanza.Node{{Tag: "device-list", Content: devices}}}
 }
 
-// contactNode answers whether a number, as text "+49…@c.us", is on WhatsApp; the text is echoed.
+// knownAs gives the number that an account is known as.
+func (s *Server) knownAs(number uint64) uint64 {
+	asked := s.account(number)
+	if asked == nil {
+		return number
+	}
+	asked.mu.Lock()
+	other := asked.whois().KnownAs
+	asked.mu.Unlock()
+	known, err := stanza.ParseNumber(other)
+	if err != nil {
+		return number
+	}
+	s.ensure(known)
+	return known
+}
+
+// contactNode answers whether a number, as text "+49…@c.us", is on WhatsApp; the text is echoed, and the number is the one that the account is known as.
 func (c *connection) contactNode(text []byte) stanza.Node {
 	user := stanza.Node{Tag: "user", Attrs: stanza.Attrs{}}
 	contact := stanza.Node{Tag: "contact", Attrs: stanza.Attrs{"type": "out"}, Content: text}
 	jid, err := types.ParseJID(string(text))
 	if err == nil {
 		if number, err := stanza.ParseNumber(jid.User); err == nil {
+			number = c.server.knownAs(number)
 			user.Attrs["pn_jid"] = stanza.PN(number, 0)
 			if owner := c.server.account(number); owner != nil && !owner.absent() {
 				contact.Attrs["type"] = "in"

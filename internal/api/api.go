@@ -93,6 +93,8 @@ type Options struct {
 	MaxUploadBytes int64
 	// DefaultRegion is the ISO country of phone numbers written without a country code; empty: "AR".
 	DefaultRegion string
+	// SuspectAfter is how long phones may be silent before a campaign is suspected; zero: campaign.SuspectedAfter.
+	SuspectAfter time.Duration
 	// AllowedOrigins are the web pages that browsers may call the API from (cors.go says what a * stands for); none: only the API's own.
 	AllowedOrigins []string
 	// Version is shown in the OpenAPI document; empty: "dev".
@@ -139,7 +141,10 @@ func New(options Options) (*API, error) {
 		options.MaxUploadBytes = DefaultMaxUploadBytes
 	}
 	if options.DefaultRegion == "" {
-		options.DefaultRegion = "AR"
+		options.DefaultRegion = campaign.DefaultRegion
+	}
+	if options.SuspectAfter == 0 {
+		options.SuspectAfter = campaign.SuspectedAfter
 	}
 	if options.Version == "" {
 		options.Version = "dev"

@@ -24,6 +24,7 @@ type RecipientSpec struct {
 type AudienceSpec struct {
 	Recipients []RecipientSpec `json:"recipients,omitempty" maxItems:"10000" doc:"The people; a larger audience comes as a file."`
 	List       string          `json:"list_id,omitempty" maxLength:"100" doc:"A saved contact list instead."`
+	Region     string          `json:"default_region,omitempty" maxLength:"2" doc:"The ISO country of recipients' numbers that are written without a country code; the service's own when it is left out."`
 	Tags       []string        `json:"tags,omitempty" maxItems:"50" doc:"Only the contacts of the list with one of these tags."`
 }
 
@@ -47,7 +48,7 @@ func (a *API) audience(ctx context.Context, spec AudienceSpec) (campaign.Audienc
 	for i, recipient := range spec.Recipients {
 		listed[i] = campaign.ListedRecipient{Phone: recipient.Phone, Fields: recipient.Fields}
 	}
-	return campaign.ListAudience(listed, campaign.AudienceOptions{DefaultRegion: a.options.DefaultRegion})
+	return campaign.ListAudience(listed, a.audienceOptions(spec.Region, ""))
 }
 
 func (a *API) createCampaign(ctx context.Context, input *createCampaignInput) (*campaignOutput, error) {
@@ -153,7 +154,7 @@ func (a *API) plan(ctx context.Context, created campaign.Campaign, rows iter.Seq
 			return nil, a.problem(ctx, "finish a request that was interrupted", err)
 		}
 	}
-	rows = templates.Screen(created.ID, campaign.Canonical(ctx, a.options.Documents, rows))
+	rows = templates.Screen(campaign.Canonical(ctx, a.options.Documents, rows))
 	planned, err := campaign.PlanAudience(ctx, a.options.Deliveries, created.ID, rows, a.now)
 	if err == nil && planned.Planned == 0 {
 		err = nobodyToWriteTo(planned)

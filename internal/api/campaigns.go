@@ -78,7 +78,7 @@ func (a *API) getCampaign(ctx context.Context, input *CampaignInput) (*campaignO
 	}
 	view := viewCampaign(found)
 	view.Counts = viewCounts(counts)
-	if counts.Suspicious() && !found.StartedAt.IsZero() && a.now().Sub(found.StartedAt) > campaign.SuspectedAfter {
+	if counts.Suspicious() && !found.StartedAt.IsZero() && a.now().Sub(found.StartedAt) > a.options.SuspectAfter {
 		view.Warning = viewNote(session.ReasonFewDelivered)
 	}
 	return &campaignOutput{Body: view}, nil

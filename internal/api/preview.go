@@ -20,8 +20,25 @@ type Sends interface {
 
 // PreviewSpec is how much a preview does. It is exported because huma reads embedded structs only then.
 type PreviewSpec struct {
-	Samples int `json:"samples,omitempty" minimum:"1" maximum:"50" default:"5" doc:"How many messages are rendered."`
-	Check   int `json:"check,omitempty" minimum:"0" maximum:"200" default:"50" doc:"Of how many numbers that were not looked up in the last week WhatsApp is asked now, in batches with pauses."`
+	Samples int  `json:"samples,omitempty" minimum:"1" maximum:"50" doc:"How many messages are rendered; 5 when it is left out."`
+	Check   *int `json:"check,omitempty" minimum:"0" maximum:"200" doc:"Of how many numbers that were not looked up in the last week WhatsApp is asked now, in batches with pauses; 50 when it is left out."`
+}
+
+// What a preview does when it is not said. huma knows no defaults in forms, and in bodies takes a nought for nothing said.
+const (
+	defaultSamples = 5
+	defaultCheck   = 50
+)
+
+func (s PreviewSpec) withDefaults() PreviewSpec {
+	if s.Samples == 0 {
+		s.Samples = defaultSamples
+	}
+	if s.Check == nil {
+		check := defaultCheck
+		s.Check = &check
+	}
+	return s
 }
 
 // SampleView is a message as a recipient would get it.
@@ -77,8 +94,8 @@ type PreviewForm struct {
 	PhoneColumn string        `form:"phone_column" required:"false" maxLength:"200" doc:"The column of the phone numbers; guessed from the header when it is left out."`
 	Region      string        `form:"default_region" required:"false" maxLength:"2" doc:"The ISO country of numbers written without a country code."`
 	Settings    string        `form:"settings" required:"false" maxLength:"300000" doc:"What else is said of the campaign, as the JSON of the body of create-campaign without its recipients."`
-	Samples     int           `form:"samples" required:"false" minimum:"1" maximum:"50" default:"5" doc:"How many messages are rendered."`
-	Check       int           `form:"check" required:"false" minimum:"0" maximum:"200" default:"50" doc:"Of how many numbers WhatsApp is asked now."`
+	Samples     int           `form:"samples" required:"false" minimum:"1" maximum:"50" doc:"How many messages are rendered; 5 when it is left out."`
+	Check       int           `form:"check" required:"false" minimum:"0" maximum:"200" doc:"Of how many numbers WhatsApp is asked now; 50 when it is left out."`
 }
 
 type previewUploadInput struct {
@@ -94,7 +111,11 @@ func (a *API) previewUpload(ctx context.Context, input *previewUploadInput) (*pr
 		return nil, a.problem(ctx, "read audience", err)
 	}
 	defer func() { _ = audience.Close() }() // the same
-	return a.preview(ctx, spec, PreviewSpec{Samples: form.Samples, Check: form.Check}, audience)
+	how := PreviewSpec{Samples: form.Samples}
+	if _, said := input.RawBody.Form.Value["check"]; said {
+		how.Check = &form.Check
+	}
+	return a.preview(ctx, spec, how, audience)
 }
 
 func (a *API) preview(ctx context.Context, spec CampaignSpec, how PreviewSpec, audience campaign.Audience) (*previewOutput, error) {
@@ -109,7 +130,8 @@ func (a *API) preview(ctx context.Context, spec CampaignSpec, how PreviewSpec, a
 	if err != nil {
 		return nil, a.problem(ctx, "preview campaign", err)
 	}
-	p := &previewer{api: a, campaign: would, templates: templates, how: how, seen: map[string]struct{}{}}
+	p := &previewer{api: a, campaign: would, templates: templates, how: how.withDefaults(), seen: map[string]struct{}{}}
+	p.check = *p.how.Check
 	p.view.Columns, p.view.PhoneColumn = audience.Columns(), audience.PhoneColumn()
 	if err := p.read(ctx, audience); err != nil {
 		return nil, a.problem(ctx, "preview campaign", err)
@@ -126,16 +148,18 @@ type previewer struct {
 	campaign  campaign.Campaign
 	templates campaign.Templates
 	how       PreviewSpec
-	view      PreviewView
-	seen      map[string]struct{}
-	batch     []string
+	// check is how many numbers may still be asked about.
+	check int
+	view  PreviewView
+	seen  map[string]struct{}
+	batch []string
 }
 
 // mostShownRejections is how many refused rows a preview names.
 const mostShownRejections = 100
 
 func (p *previewer) read(ctx context.Context, audience campaign.Audience) error {
-	for row, err := range p.templates.Screen(p.campaign.ID, campaign.Canonical(ctx, p.api.options.Documents, audience.Rows())) {
+	for row, err := range p.templates.Screen(campaign.Canonical(ctx, p.api.options.Documents, audience.Rows())) {
 		if err != nil {
 			return err
 		}
@@ -154,7 +178,7 @@ func (p *previewer) read(ctx context.Context, audience campaign.Audience) error 
 		p.seen[phone] = struct{}{}
 		p.view.Valid++
 		if len(p.view.Samples) < p.how.Samples {
-			text := p.templates.For(campaign.MessageID(p.campaign.ID, phone)).Render(row.Recipient.Fields)
+			text := p.templates.For(phone).Render(row.Recipient.Fields)
 			p.view.Samples = append(p.view.Samples, SampleView{Row: row.Recipient.Row, Phone: phone, Text: text})
 		}
 		if p.batch = append(p.batch, phone); len(p.batch) == campaign.MaxBatch {
@@ -205,17 +229,17 @@ const (
 
 // ask looks numbers up that are not known, as many as the preview may. A failure is told, and ends the asking: a preview without lookups is worth having.
 func (p *previewer) ask(ctx context.Context, known map[string]campaign.Lookup) {
-	for p.how.Check > 0 && p.view.LookupProblem == "" {
+	for p.check > 0 && p.view.LookupProblem == "" {
 		var unknown []string
 		for _, phone := range p.batch {
-			if _, is := known[phone]; !is && len(unknown) < min(lookupBatch, p.how.Check) {
+			if _, is := known[phone]; !is && len(unknown) < min(lookupBatch, p.check) {
 				unknown = append(unknown, phone)
 			}
 		}
 		if len(unknown) == 0 {
 			return
 		}
-		p.how.Check -= len(unknown)
+		p.check -= len(unknown)
 		answers, err := p.api.lookUp(ctx, p.campaign.SessionID, unknown)
 		if err != nil {
 			p.view.LookupProblem = fault.As(err).Code

@@ -73,6 +73,10 @@ type Options struct {
 	TimeZone string
 	// Consent says which messages mean "do not write to me".
 	Consent campaign.Consent
+	// Region is the ISO country of phone numbers written without a country code; empty: "AR".
+	Region string
+	// SuspectAfter is how long phones may be silent before a campaign is suspected; zero: campaign.SuspectedAfter.
+	SuspectAfter time.Duration
 	// FetchFrom are private networks that files may be fetched from, which only suits a test.
 	FetchFrom []netip.Prefix
 	// Links is how long the steps of a link may take; the zero value of a field is the linker's own default.

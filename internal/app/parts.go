@@ -157,6 +157,7 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue.NewFailedQueue(), Jobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
 		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
+		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,
 		AllowedOrigins: a.options.AllowedOrigins, ReplaysPerSecond: a.options.ReplaysPerSecond, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
 	})
 	return err

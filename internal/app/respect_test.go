@@ -4,9 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dannsalud/broadcaster/internal/app"
+	"github.com/dannsalud/broadcaster/internal/campaign"
+	"github.com/dannsalud/broadcaster/wasim"
 )
 
 func TestPacingAndRespect(t *testing.T) {
@@ -58,29 +63,35 @@ func TestPacingAndRespect(t *testing.T) {
 	equal(t, "the reason", w.awaitCampaign(rests, "paused").Reason, "resting")
 }
 
-// TestAPauseStopsWithinOneMessage is the small brother, through HTTP, of the run of a thousand in internal/sender.
-func TestAPauseStopsWithinOneMessage(t *testing.T) {
+// TestAnOptOutHoldsAgainWhenAnOperatorTookItBack: it is audited each time, and answered once. The words and the answer are those of the service.
+func TestAnOptOutHoldsAgainWhenAnOperatorTookItBack(t *testing.T) {
 	t.Parallel()
-	w := start(t)
-	linked, phone := w.link(1)
-	made := w.must(http.MethodPost, "/v1/campaigns", body{"session_id": linked.ID, "text": "Hola {{nombre}}", "recipients": people(120)}).id()
-	w.await("a third is sent", func(context.Context) (bool, error) { return len(phone.Sent()) > 40, nil })
-	w.must(http.MethodPost, "/v1/campaigns/"+made+"/pause", nil)
-	atPause := len(phone.Sent())
-	w.await("what was in hand is written down", func(context.Context) (bool, error) {
-		settled, err := w.product.CampaignJobsInHand(w.t.Context())
-		return settled == 0, err
+	w := startWith(t, func(o *app.Options, _ *wasim.Server) {
+		o.Consent = campaign.Consent{Words: []string{"No, gracias"}, Answer: "Entendido."}
 	})
-	if more := len(phone.Sent()) - atPause; more > 1 {
-		t.Errorf("%d messages left after the pause", more)
-	}
-	w.must(http.MethodPost, "/v1/campaigns/"+made+"/resume", nil)
-	w.awaitCampaign(made, "completed")
-	w.awaitCount(made, "read", 120)
-	for i := range 120 {
-		if got := w.texts(number(i)); len(got) != 1 {
-			t.Fatalf("%s received %q", number(i), got)
+	linked, phone := w.link(1)
+	leaver := w.simulator.Contact(number(0))
+	wish := func(text string) {
+		t.Helper()
+		if _, err := leaver.Send(t.Context(), phone.Number(), text); err != nil {
+			t.Fatal(err)
 		}
 	}
-	equal(t, "duplicates", w.simulator.Books().Duplicated, 0)
+	audited := func() int {
+		return strings.Count(string(w.must(http.MethodGet, "/v1/audit", nil).raw), `"actor":"contact"`)
+	}
+	wish("BAJA") // none of the words here
+	for times, text := range []string{"NO GRACIAS!", "No, grácias."} {
+		wish(text)
+		w.await("it is audited", func(context.Context) (bool, error) { return audited() == times+1, nil })
+		w.must(http.MethodDelete, "/v1/suppressions/"+leaver.Number(), nil)
+	}
+	wish("no, gracias")
+	w.await("it is audited", func(context.Context) (bool, error) { return audited() == 3, nil })
+	made := w.must(http.MethodPost, "/v1/campaigns", body{"session_id": linked.ID, "text": "Hola", "recipients": people(2)}).id()
+	w.awaitCampaign(made, "completed")
+	equal(t, "skipped", w.countOf(made, "skipped"), 1)
+	if got := w.texts(leaver.Number()); !slices.Equal(got, []string{"Entendido."}) {
+		t.Errorf("the leaver received %q", got)
+	}
 }

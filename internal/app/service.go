@@ -83,6 +83,7 @@ func load(role Role, environ map[string]string) (service, error) {
 		loaded.options.Listen, loaded.options.AllowedOrigins, loaded.options.ReplaysPerSecond = c.Listen, c.AllowedOrigins, c.ReplaysPerSecond
 		hours, limits := c.Hours(), c.Limits(campaign.DefaultLimits().MinGap, campaign.DefaultLimits().MaxGap)
 		loaded.options.Hours, loaded.options.Limits, loaded.options.TimeZone = &hours, &limits, c.TimeZone
+		loaded.options.Region = c.Region
 		loaded.options.EgressKey, loaded.options.DefaultProxies = KeySource{Key: c.EgressKey.Reveal()}, c.DefaultProxies()
 		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
 		return loaded, err

@@ -78,7 +78,7 @@ func (o AudienceOptions) withDefaults() (AudienceOptions, error) {
 		o.DefaultRegion = DefaultRegion
 	}
 	o.DefaultRegion = strings.ToUpper(o.DefaultRegion)
-	if phonenumbers.GetCountryCodeForRegion(o.DefaultRegion) == 0 {
+	if !IsRegion(o.DefaultRegion) {
 		return o, invalid("unknown_region", "default_region", "The default region must be the two letters of a country, such as AR or MX")
 	}
 	if o.MaxRows < 0 {
@@ -89,6 +89,9 @@ func (o AudienceOptions) withDefaults() (AudienceOptions, error) {
 	}
 	return o, nil
 }
+
+// IsRegion tells whether a text is the ISO code of a country, in capitals.
+func IsRegion(code string) bool { return phonenumbers.GetCountryCodeForRegion(code) != 0 }
 
 func (o AudienceOptions) tooManyRows() error {
 	return fault.New(fault.TooLarge, "audience_too_long",

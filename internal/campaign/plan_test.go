@@ -312,7 +312,7 @@ func TestMemoryDoesNotGrowWithTheAudience(t *testing.T) {
 		t.Fatal(err)
 	}
 	deliveries := &sink{every: right / 10}
-	result, err := PlanAudience(t.Context(), deliveries, "cmp_1", templates.Screen("cmp_1", audience.Rows()), now)
+	result, err := PlanAudience(t.Context(), deliveries, "cmp_1", templates.Screen(audience.Rows()), now)
 	if err != nil || result.Planned != right || deliveries.planned != right || result.Rejected != rows-right || deliveries.rejected != rows-right {
 		t.Fatalf("%+v, %d planned, %d rejected, %v", result, deliveries.planned, deliveries.rejected, err)
 	}

@@ -82,6 +82,9 @@ func (c Campaign) Templates() (Templates, error) {
 		read.mapping[fold(placeholder)] = column
 	}
 	texts := append([]string{c.Text}, c.Settings.Variants...)
+	if c.Settings.Attachment.Kind == Audio && strings.TrimSpace(strings.Join(texts, "")) != "" {
+		return Templates{}, invalid("audio_without_text", "text", "WhatsApp shows no text with a sound; leave the text out, or send the file as a document")
+	}
 	for i, text := range texts {
 		template, err := ParseTemplate(text)
 		if err != nil && i == 0 && c.Settings.Attachment.ID != "" && strings.TrimSpace(text) == "" {
@@ -98,6 +101,7 @@ func (c Campaign) Templates() (Templates, error) {
 		read.each = append(read.each, template)
 	}
 	read.mayBeEmpty = c.Settings.Attachment.ID != ""
+	read.salt = strings.Join(texts, "\x00")
 	return read, nil
 }
 
@@ -107,15 +111,18 @@ type Templates struct {
 	mapping map[string]string
 	// mayBeEmpty: a file goes with the text.
 	mayBeEmpty bool
+	// salt is all texts, so that nobody gets the first one of every campaign.
+	salt string
 }
 
-// For gives the text of one recipient: which one derives from the delivery's id, so that it is the same whenever it is asked for and whoever asks.
-func (t Templates) For(deliveryID string) Template {
+// For gives the text of one recipient. Which one derives from the number and the texts alone, so that it is the same whenever it is asked for and whoever
+// asks: a preview, which has no campaign yet, shows what will be sent.
+func (t Templates) For(phone string) Template {
 	if len(t.each) == 1 {
 		return t.each[0]
 	}
 	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(deliveryID)) // a hash never fails
+	_, _ = hash.Write([]byte(t.salt + phone)) // a hash never fails
 	return t.each[hash.Sum32()%uint32(len(t.each))]
 }
 
@@ -135,13 +142,12 @@ func (t Templates) Check(columns []string) error {
 	return nil
 }
 
-// Screen refuses the rows whose message would be empty or too long, and passes the others on. Which text a row gets is that of its delivery in this
-// campaign.
-func (t Templates) Screen(campaign ID, rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+// Screen refuses the rows whose message would be empty or too long, and passes the others on.
+func (t Templates) Screen(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for row, err := range rows {
 			if err == nil && row.Rejection == nil {
-				row = t.screen(campaign, row)
+				row = t.screen(row)
 			}
 			if !yield(row, err) {
 				return
@@ -150,8 +156,8 @@ func (t Templates) Screen(campaign ID, rows iter.Seq2[Row, error]) iter.Seq2[Row
 	}
 }
 
-func (t Templates) screen(campaign ID, row Row) Row {
-	template := t.For(MessageID(campaign, row.Recipient.Phone))
+func (t Templates) screen(row Row) Row {
+	template := t.For(row.Recipient.Phone)
 	text := template.Render(row.Recipient.Fields)
 	rejection := &Rejection{Row: row.Recipient.Row}
 	switch {

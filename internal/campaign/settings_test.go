@@ -131,9 +131,9 @@ func TestEachRecipientGetsAlwaysTheSameOfSeveralTexts(t *testing.T) {
 	}
 	counts := map[string]int{}
 	for i := range 3000 {
-		id := MessageID(c.ID, fmt.Sprintf("+54911%08d", i))
-		text := templates.For(id).Render(map[string]string{"Nombre": "Ana"})
-		if text != templates.For(id).Render(map[string]string{"Nombre": "Ana"}) {
+		phone := fmt.Sprintf("+54911%08d", i)
+		text := templates.For(phone).Render(map[string]string{"Nombre": "Ana"})
+		if text != templates.For(phone).Render(map[string]string{"Nombre": "Ana"}) {
 			t.Fatal("the text changed")
 		}
 		counts[text]++

@@ -165,7 +165,7 @@ func TestMessagesThatNobodyCouldSendAreScreened(t *testing.T) {
 	}
 	long := strings.Repeat("{{saludo}}", 10)
 	file := "telefono,saludo,texto\n1155550101,Hola,\n1155550102,,\nx,,\n1155550103,,chau\n"
-	recipients, rejections, err := walk(Audience{rows: templates.Screen("cmp_1", open(t, file, AudienceOptions{}).Rows())})
+	recipients, rejections, err := walk(Audience{rows: templates.Screen(open(t, file, AudienceOptions{}).Rows())})
 	if err != nil || len(recipients) != 2 || len(rejections) != 2 {
 		t.Fatalf("%v, %v, %v", recipients, rejections, err)
 	}
@@ -184,7 +184,7 @@ func TestMessagesThatNobodyCouldSendAreScreened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recipients, rejections, err = walk(Audience{rows: templates.Screen("cmp_1", list.Rows())})
+	recipients, rejections, err = walk(Audience{rows: templates.Screen(list.Rows())})
 	if err != nil || len(recipients) != 2 || len(rejections) != 1 || rejections[0].Code != "text_too_long" || rejections[0].Row != 2 {
 		t.Errorf("%d recipients, %v, %v", len(recipients), rejections, err)
 	}

@@ -70,6 +70,9 @@ func openWorkbook(file io.Reader) (workbook *excelize.File, err error) {
 		return nil, fault.New(fault.TooLarge, "spreadsheet_too_large",
 			fmt.Sprintf("The spreadsheet has more than %d MB; save it as CSV, or split it", MaxSpreadsheetBytes>>20))
 	}
+	if err := guardWorkbook(packed); err != nil {
+		return nil, err
+	}
 	defer func() { // a broken file must not end more than its own reading
 		if recover() != nil {
 			workbook, err = nil, brokenSpreadsheet()

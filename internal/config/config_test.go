@@ -44,7 +44,7 @@ func TestDefaultsAreThoseThatTheTableSays(t *testing.T) {
 		Queue:    Queue{NATSURLs: []string{"nats://127.0.0.1:4222"}, NATSReplicas: 1, MaxConcurrentJobs: 5, LeaseTTL: 15 * time.Second},
 		Database: Database{MongoURI: "mongodb://127.0.0.1:27017", MongoDatabase: "broadcaster"},
 		Web:      Web{Listen: ":8080", ReplaysPerSecond: 50},
-		Respect: Respect{TimeZone: campaign.DefaultTimeZone, SendHours: "09:00-20:00",
+		Respect: Respect{TimeZone: campaign.DefaultTimeZone, Region: campaign.DefaultRegion, SendHours: "09:00-20:00",
 			SendDays: []string{"mon", "tue", "wed", "thu", "fri", "sat"}},
 		Caps:    Caps{Hourly: 80, Daily: 300, DailyNew: 60, RestEvery: 30, Rest: 5 * time.Minute},
 		Proxies: map[string]Secret{},
@@ -157,6 +157,10 @@ func TestWhatIsAllowedAndWhatIsNot(t *testing.T) {
 	for _, row := range rows {
 		_, err := LoadSender(sealed(row.given...))
 		expectRefusal(t, row.name, err, row.refused)
+	}
+	for name, value := range map[string]string{"TIME_ZONE": "Mars/Olympus", "SEND_HOURS": "9 to 5", "SEND_DAYS": "lunes", "DEFAULT_REGION": "Argentina"} {
+		_, err := LoadAPI(map[string]string{name: value})
+		expectRefusal(t, "no good "+name, err, name)
 	}
 }
 

@@ -8,10 +8,11 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 )
 
-// Respect are the hours of campaigns that say nothing else.
+// Respect are the hours and the country of campaigns that say nothing else.
 type Respect struct {
 	TimeZone  string   `env:"TIME_ZONE" envDefault:"America/Argentina/Buenos_Aires" allowed:"a name of the IANA time zone database" meaning:"The time zone of hours that name none."`
 	SendHours string   `env:"SEND_HOURS" envDefault:"09:00-20:00" allowed:"two times of the day such as 09:00-20:00, or always" meaning:"When campaigns send that say nothing else about their hours."`
+	Region    string   `env:"DEFAULT_REGION" envDefault:"AR" allowed:"the ISO code of a country in capitals, such as AR or MX" meaning:"The country of phone numbers that are written without a country code."`
 	SendDays  []string `env:"SEND_DAYS" envDefault:"mon,tue,wed,thu,fri,sat" allowed:"days such as mon,tue,wed, from mon to sun" meaning:"On which days they do."`
 }
 
@@ -23,6 +24,7 @@ func (r Respect) check(c *checker) {
 	_, err := time.LoadLocation(r.TimeZone)
 	c.want(err == nil && r.TimeZone != "", "TIME_ZONE")
 	c.want(r.SendHours == always || strings.Count(r.SendHours, "-") == 1 && campaign.Hours{From: hours.From, To: hours.To}.Validate() == nil, "SEND_HOURS")
+	c.want(campaign.IsRegion(r.Region), "DEFAULT_REGION")
 	c.want(len(r.SendDays) > 0 && campaign.Hours{Weekdays: r.SendDays}.Validate() == nil, "SEND_DAYS")
 }
 

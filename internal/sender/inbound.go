@@ -80,20 +80,27 @@ func (i *Inbound) Handle(ctx context.Context, fact events.MessageReceived) error
 // optOut suppresses the writer's number, writes down the proof, and says so to them once. Each step is safe to repeat: the answer has an id that derives
 // from the number, and that it was given, which is remembered last, ends the repetitions.
 func (i *Inbound) optOut(ctx context.Context, fact events.MessageReceived) error {
-	at := fact.At.UTC()
-	err := i.options.Suppressions.Add(ctx, []campaign.Suppression{{Phone: campaign.PersonKey(fact.Phone), Reason: campaign.OptedOut,
+	at, key := fact.At.UTC(), campaign.PersonKey(fact.Phone)
+	before, err := i.options.Suppressions.Among(ctx, []string{key})
+	if err != nil {
+		return err
+	}
+	err = i.options.Suppressions.Add(ctx, []campaign.Suppression{{Phone: key, Reason: campaign.OptedOut,
 		Source: "message to " + string(fact.SessionID), CreatedAt: at}})
 	if err != nil {
 		return err
 	}
 	known, err := i.options.Documents.Among(ctx, optOutsFolder, []string{fact.Phone})
-	if err != nil || len(known) > 0 {
+	if _, suppressed := before[key]; err != nil || suppressed && len(known) > 0 {
 		return err
 	}
 	entry := campaign.AuditEntry{At: at, Action: "suppression.added", Actor: "contact", Subject: fact.Phone,
 		Detail: fmt.Sprintf("wrote %q to %s", shortened(fact.Text), fact.SessionID)}
 	if err := (campaign.Audit{Documents: i.options.Documents}).Record(ctx, entry); err != nil {
 		return err
+	}
+	if len(known) > 0 { // an operator took the suppression back, and the person asks for it again
+		return nil
 	}
 	if err := i.answer(ctx, fact); err != nil {
 		return err

@@ -440,6 +440,7 @@ func TestConsecutiveFailuresPauseTheCampaign(t *testing.T) {
 	}{
 		"that stay":  {fault.New(fault.Internal, "internal", "Something went wrong"), false},
 		"that pass":  {fault.New(fault.RetryLater, "server_error", "WhatsApp had an internal error").WithAfter(5 * time.Second), true},
+		"refused":    {fault.New(fault.Invalid, "message_refused", "WhatsApp refused the message"), false},
 		"not proven": {fault.New(fault.UnknownOutcome, "no_acknowledgement", "WhatsApp did not confirm the message"), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -110,7 +110,7 @@ func compose(_ context.Context, p *parcel) error {
 	settings := p.run.campaign.Settings
 	p.request = events.SendRequest{
 		Version: events.FactVersion, SessionID: p.run.campaign.SessionID, CampaignID: p.run.campaign.ID,
-		MessageID: p.delivery.ID, Phone: p.delivery.Phone, Text: p.run.templates.For(p.delivery.ID).Render(p.delivery.Fields),
+		MessageID: p.delivery.ID, Phone: p.delivery.Phone, Text: p.run.templates.For(p.delivery.Phone).Render(p.delivery.Fields),
 		Attachment: settings.Attachment, Typing: settings.Typing, Limits: settings.Limits, WarmOnly: settings.WarmOnly,
 		NotAfter: settings.Hours.Until(time.Now()),
 	}

@@ -21,7 +21,8 @@ var refusals = map[int]struct {
 	message string
 	after   time.Duration
 }{
-	400: {fault.SkipRecipient, "message_refused", "WhatsApp refused the message as malformed for this contact", 0},
+	// Not the recipient but the message may be wrong: it counts as failed, so that many in a row pause the campaign instead of using it up.
+	400: {fault.Invalid, "message_refused", "WhatsApp refused the message as malformed", 0},
 	403: {fault.SkipRecipient, "recipient_forbidden", "WhatsApp does not let this account write to this contact", 0},
 	404: {fault.SkipRecipient, "recipient_not_on_whatsapp", "This number is not on WhatsApp; check it with the person", 0},
 	429: {fault.RetryLater, "rate_limited", "WhatsApp asks to slow down; the message is sent later", time.Minute},
@@ -66,7 +67,7 @@ func refusal(err error) error {
 	number, parseErr := strconv.Atoi(text[strings.LastIndexByte(text, ' ')+1:])
 	known, listed := refusals[number]
 	if parseErr != nil || !listed {
-		return fault.Wrap(err, fault.SkipRecipient, "message_refused", fmt.Sprintf("WhatsApp refused the message (%d)", number))
+		return fault.Wrap(err, fault.Invalid, "message_refused", fmt.Sprintf("WhatsApp refused the message (%d)", number))
 	}
 	return fault.Wrap(err, known.class, known.code, known.message).WithAfter(known.after)
 }

@@ -372,8 +372,8 @@ func TestRefusedMessagesAreClassed(t *testing.T) {
 	phone := w.phone(1)
 	client, _ := w.open(w.pair(phone, "ana"), "ana")
 	rows := map[int]fault.Class{
-		400: fault.SkipRecipient, 403: fault.SkipRecipient, 404: fault.SkipRecipient, 429: fault.RetryLater, 463: fault.SkipRecipient,
-		475: fault.PauseSession, 479: fault.RetryLater, 500: fault.RetryLater, 503: fault.RetryLater, 999: fault.SkipRecipient,
+		400: fault.Invalid, 403: fault.SkipRecipient, 404: fault.SkipRecipient, 429: fault.RetryLater, 463: fault.SkipRecipient,
+		475: fault.PauseSession, 479: fault.RetryLater, 500: fault.RetryLater, 503: fault.RetryLater, 999: fault.Invalid,
 	}
 	number := 0
 	for code, class := range rows {
