@@ -25,6 +25,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/guard"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 )
@@ -162,7 +163,8 @@ func New(options Options) (*API, error) {
 		return nil, err
 	}
 	streams := make(chan struct{})
-	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults, fetcher: newFetcher(options.FetchFrom),
+	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults,
+		fetcher: guard.New(guard.Options{Allowed: options.FetchFrom, Timeout: fetchTimeout, Redirects: mostRedirects}),
 		repairs: rate.NewLimiter(rate.Limit(options.ReplaysPerSecond), 1),
 		streams: streams, endStreams: sync.OnceFunc(func() { close(streams) })}, nil
 }

@@ -2,21 +2,18 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path"
 	"time"
 
-	"code.dny.dev/ssrf"
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/guard"
 )
 
 // MediaView is a stored file.
@@ -61,30 +58,9 @@ type fetchMediaInput struct {
 }
 
 const (
-	fetchTimeout     = 30 * time.Second
-	mostRedirects    = 3
-	fetchDialTimeout = 10 * time.Second
+	fetchTimeout  = 30 * time.Second
+	mostRedirects = 3
 )
-
-// newFetcher makes a client that reaches public addresses only. The address that is dialled is looked at, after names were resolved, so that no name and
-// no redirect leads inside.
-func newFetcher(allowed []netip.Prefix) *http.Client {
-	options := []ssrf.Option{ssrf.WithPorts(80, 443)}
-	if len(allowed) > 0 {
-		options = []ssrf.Option{ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allowed...)}
-	}
-	dialler := &net.Dialer{Timeout: fetchDialTimeout, Control: ssrf.New(options...).Safe}
-	return &http.Client{
-		Timeout:   fetchTimeout,
-		Transport: &http.Transport{DialContext: dialler.DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10}, // and no proxy of the environment
-		CheckRedirect: func(request *http.Request, via []*http.Request) error {
-			if len(via) > mostRedirects || (request.URL.Scheme != "https" && request.URL.Scheme != "http") {
-				return errors.New("too many redirects, or one to something else than a web page")
-			}
-			return nil
-		},
-	}
-}
 
 func (a *API) fetchMedia(ctx context.Context, input *fetchMediaInput) (*mediaOutput, error) {
 	wanted := campaign.NewMedia{Name: input.Body.Name, Kind: input.Body.Kind, At: a.now()}
@@ -109,7 +85,7 @@ func (a *API) fetch(ctx context.Context, address string, wanted campaign.NewMedi
 	}
 	response, err := a.fetcher.Do(request)
 	switch {
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), errors.Is(err, ssrf.ErrProhibitedNetwork):
+	case guard.IsForbidden(err):
 		return added, notFetched("media_url_forbidden", "The address is not a public one; upload the file instead")
 	case err != nil:
 		return added, notFetched("media_url_unreachable", "Nothing answers there, or not in time; check the address, or upload the file instead")
