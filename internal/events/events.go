@@ -5,8 +5,8 @@
 // harmless. A fact is published after the thing happened and is written down; nobody may refuse it. The way is always API → command →
 // worker → store → fact; nothing here is ever answered, but for SendRequest.
 //
-// Callers: internal/api and internal/sender publish commands, the workers read them and publish facts, the projector and later
-// webhooks and the console read facts. It must never know a transport: subjects are here, connections are in internal/bus.
+// Callers: internal/api, internal/sender and internal/webhook publish commands, the workers read them and publish facts, the projector, the webhooks and
+// later the console read facts. It must never know a transport: subjects are here, connections are in internal/bus.
 //
 // A change of a message's shape raises its version and its golden file in testdata.
 package events
@@ -63,6 +63,7 @@ type Fact interface {
 const (
 	LinkCommands     = "commands.link.>"
 	CampaignCommands = "commands.campaign.>"
+	WebhookCommands  = "commands.webhook.>"
 	AllEvents        = "events.>"
 	AllFailed        = "failed.>"
 )

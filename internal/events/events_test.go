@@ -58,6 +58,8 @@ var messages = []struct {
 		"events.session." + string(aSession) + ".inbound", "27d6ea31a0a9c4a9bca72c70efe0dfd8"},
 	{SessionStable{Version: FactVersion, SessionID: aSession, UserID: "user-1", Since: at, At: later},
 		"events.session." + string(aSession) + ".stable", "0b5b6c6812bfe1243e7661f564f59124"},
+	{DeliverWebhook{Version: DeliverWebhookVersion, SubscriptionID: "whk_1", DeliveryID: "whd_1", FactID: "f1", FactKind: "campaign_changed",
+		Fact: json.RawMessage(`{"version":1,"campaign_id":"cmp_1"}`), OccurredAt: at, RequestedAt: later}, "commands.webhook.whd_1", "webhook:whk_1:f1"},
 	{PhoneOffline{Version: FactVersion, SessionID: aSession, UserID: "user-1", Attention: session.AttentionWarn, SeenAt: at, At: later},
 		"events.session." + string(aSession) + ".phone", "072cb505527eeb5a8c622c18fbce576b"},
 }
@@ -116,7 +118,7 @@ func checkGolden(t *testing.T, name string, message any) {
 	if err := strict.Decode(decoded.Interface()); err != nil {
 		t.Fatalf("read %s: %v", name, err)
 	}
-	if diff := cmp.Diff(message, decoded.Elem().Interface()); diff != "" {
+	if diff := cmp.Diff(message, decoded.Elem().Interface(), withoutSpaces()); diff != "" {
 		t.Errorf("%s does not come back from %s (-sent +read):\n%s", value.Type().Name(), name, diff)
 	}
 }
@@ -143,6 +145,17 @@ func compareGolden(t *testing.T, name string, message any) []byte {
 			"reading the old one, then run `make update-golden`.\n%s", reflect.TypeOf(message).Name(), path, diff)
 	}
 	return want
+}
+
+// withoutSpaces compares JSON inside a message by what it says: a golden file is indented.
+func withoutSpaces() cmp.Option {
+	return cmp.Transformer("compact", func(raw json.RawMessage) string {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, raw); err != nil {
+			return err.Error()
+		}
+		return compact.String()
+	})
 }
 
 func TestEveryGoldenFileIsChecked(t *testing.T) {
@@ -194,7 +207,7 @@ var token = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func TestSubjectsAreSafeAndMatchTheirFilters(t *testing.T) {
 	t.Parallel()
-	filters := map[string]string{"link_session": LinkCommands, "run_campaign": CampaignCommands}
+	filters := map[string]string{"link_session": LinkCommands, "run_campaign": CampaignCommands, "deliver_webhook": WebhookCommands}
 	for _, row := range messages {
 		for _, part := range strings.Split(row.message.Subject(), ".") {
 			if !token.MatchString(part) {
@@ -309,6 +322,7 @@ func TestMessagesThatNobodyCouldReadArePoison(t *testing.T) {
 		{"an inbound message without id", with(inbound, func(f *MessageReceived) { f.MessageIn = "" }), "incomplete_message"},
 		{"an inbound message with WhatsApp's own id", with(inbound, func(f *MessageReceived) { f.MessageIn = "3EB0.x y" }), ""},
 	}
+	rows = append(rows, refusedWebhooks()...)
 	for _, row := range messages {
 		checkRefusal(t, "a whole "+row.message.Kind(), row.message, "")
 	}
@@ -422,5 +436,43 @@ func TestAFailureSurvivesTheAnswer(t *testing.T) {
 	}
 	if got := FailedReply(errors.New("password=hunter2")); got.Class != fault.Internal || strings.Contains(got.Message, "hunter2") {
 		t.Errorf("an unclassified error answers %+v", got)
+	}
+}
+
+// refusal is a message and the code that it is refused with.
+type refusal = struct {
+	name    string
+	message Message
+	code    string
+}
+
+func refusedWebhooks() []refusal {
+	good := NewDeliverWebhook("whk_1", Occurrence{Kind: "session_stable", MessageID: "f1", Data: json.RawMessage(`{}`), At: at}, later)
+	return []refusal{
+		{"a delivery", good, ""},
+		{"a delivery of tomorrow", with(good, func(c *DeliverWebhook) { c.Version++ }), "unknown_version"},
+		{"a delivery to nobody", with(good, func(c *DeliverWebhook) { c.SubscriptionID = "" }), "incomplete_message"},
+		{"a delivery of no kind", with(good, func(c *DeliverWebhook) { c.FactKind = "a b" }), "unsafe_id"},
+		{"a delivery of half a fact", with(good, func(c *DeliverWebhook) { c.Fact = json.RawMessage(`{"version":`) }), "incomplete_message"},
+		{"a delivery of an unknown fact", with(good, func(c *DeliverWebhook) { c.FactID = "" }), "incomplete_message"},
+	}
+}
+
+// TestADeliveryIsTheSameHoweverOftenItIsMade: receivers know a repeated one by its id.
+func TestADeliveryIsTheSameHoweverOftenItIsMade(t *testing.T) {
+	t.Parallel()
+	fact := Occurrence{Kind: "session_stable", MessageID: "f1", Data: json.RawMessage(`{}`), At: at}
+	first, again, other := NewDeliverWebhook("whk_1", fact, at), NewDeliverWebhook("whk_1", fact, later), NewDeliverWebhook("whk_2", fact, at)
+	if first.DeliveryID != again.DeliveryID || first.MessageID() != again.MessageID() || first.DeliveryID == other.DeliveryID || first.MessageID() == other.MessageID() {
+		t.Errorf("%s, %s, %s", first.DeliveryID, again.DeliveryID, other.DeliveryID)
+	}
+	for name, occurrence := range map[string]Occurrence{"no kind": {MessageID: "f", Data: fact.Data}, "no id": {Kind: "k", Data: fact.Data},
+		"half a fact": {Kind: "k", MessageID: "f", Data: json.RawMessage(`{`)}, "two words": {Kind: "a b", MessageID: "f", Data: fact.Data}} {
+		if err := occurrence.Validate(); fault.Of(err) != fault.Poison {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := fact.Validate(); err != nil {
+		t.Error(err)
 	}
 }
