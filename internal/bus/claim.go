@@ -37,7 +37,7 @@ type claim struct {
 // verdict says what the server is told about a message that was not simply acknowledged.
 type verdict struct {
 	action action
-	// delay is the shortest wait before the next delivery (retry).
+	// delay is the shortest wait before the next delivery (retry, giveBack).
 	delay time.Duration
 	// reason is shown by the server's own tools (terminate). It holds no personal data.
 	reason string
@@ -50,7 +50,7 @@ type action int
 const (
 	// retry: deliver it again, after the delay. It is what a Nack without a verdict means.
 	retry action = iota
-	// giveBack: deliver it again at once, to anybody; this delivery was no attempt.
+	// giveBack: deliver it again, to anybody; this delivery was no attempt.
 	giveBack
 	// terminate: never deliver it again.
 	terminate
@@ -145,13 +145,9 @@ func (c *claim) hold(work context.Context, out chan<- *message.Message) {
 func (c *claim) settle(ctx context.Context, v verdict) {
 	switch v.action {
 	case retry:
-		body := wireNak
-		if v.delay > 0 {
-			body = fmt.Sprintf(`%s {"delay": %d}`, wireNak, v.delay.Nanoseconds())
-		}
-		c.confirm(ctx, body)
+		c.confirm(ctx, v.nak())
 	case giveBack:
-		c.giveBack(ctx)
+		c.giveBack(ctx, v)
 	case terminate:
 		if c.confirm(ctx, wireTerm+" "+v.reason) && v.after != nil {
 			after, cancel := detached(ctx, settleTimeout)
@@ -161,8 +157,8 @@ func (c *claim) settle(ctx context.Context, v verdict) {
 	}
 }
 
-// giveBack returns a message that was not worked on, or not to its end, so that another worker gets it at once.
-func (c *claim) giveBack(ctx context.Context) {
+// giveBack returns a message that was not worked on, or not to its end, so that another worker gets it.
+func (c *claim) giveBack(ctx context.Context, v verdict) {
 	if c.handBack != nil {
 		record, cancel := detached(ctx, confirmTimeout)
 		defer cancel()
@@ -170,7 +166,15 @@ func (c *claim) giveBack(ctx context.Context) {
 			c.log.Warn("hand-back not recorded: it counts as an attempt", "job", c.message.UUID, "error", err)
 		}
 	}
-	c.confirm(ctx, wireNak)
+	c.confirm(ctx, v.nak())
+}
+
+// nak gives what tells the server to deliver a message again.
+func (v verdict) nak() string {
+	if v.delay > 0 {
+		return fmt.Sprintf(`%s {"delay": %d}`, wireNak, v.delay.Nanoseconds())
+	}
+	return wireNak
 }
 
 // confirm tells the server something about the message and waits for its confirmation. What ends a message is repeated until it is

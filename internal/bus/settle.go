@@ -70,7 +70,7 @@ func (w *Worker) run(j *job, next message.HandlerFunc) (ended bool, err error) {
 		return false, nil
 	case j.attempts > j.policy.Attempts:
 		return false, errExhausted(j.attempts - 1)
-	case kind != j.kind:
+	case kind != j.kind && j.kind != kindOfAnyFact:
 		return false, fault.New(fault.Poison, "unknown_kind",
 			fmt.Sprintf("The job says that it is %q, which this worker does not know; upgrade the workers or discard the job", redact(kind)))
 	}
@@ -116,6 +116,9 @@ func (w *Worker) judge(ctx context.Context, j *job, err error) verdict {
 		w.bus.metrics.handledJob(j.kind, labelHandedBack, took)
 		w.log.Info("job handed back", "job", j.claim.message.UUID, "kind", j.kind, "took", took)
 		return verdict{action: giveBack}
+	}
+	if v, is := w.putOff(j, failure); is {
+		return v
 	}
 	w.bus.metrics.handledJob(j.kind, failure.Class.Label(), took)
 	if failure.Code != codeExhausted || j.record.Last == nil {

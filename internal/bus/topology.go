@@ -22,6 +22,10 @@ const (
 	ConsumerProjector = "projector"
 	// ConsumerInbound hands out what people wrote to sessions.
 	ConsumerInbound = "inbound"
+	// ConsumerWebhooks hands out every fact, to be told to the webhooks that want it.
+	ConsumerWebhooks = "webhooks"
+	// ConsumerWebhook hands out what single webhooks are to be told.
+	ConsumerWebhook = "webhook"
 	// ConsumerExhausted hands out the server's advisories about jobs that it will not deliver any more.
 	ConsumerExhausted = "exhausted"
 )
@@ -66,6 +70,11 @@ const (
 	failedDedupe = 7 * day
 	// receiptsInFlight is the batch of the projector, fleet-wide.
 	receiptsInFlight = 256
+	// webhooksInFlight is how many deliveries of webhooks are in hand or wait for their next attempt, fleet-wide. It only bounds the server's memory: those
+	// of a receiver that is down must leave room for the others.
+	webhooksInFlight = 50_000
+	// webhookMaxDeliver is Options.MaxDeliver of webhooks: a delivery may be put off often, for a receiver that is busy, without being an attempt.
+	webhookMaxDeliver = 10_000
 )
 
 // streams is the table of streams.
@@ -120,6 +129,8 @@ type consumer struct {
 	inFlight int
 	// slots is how many jobs one worker takes at once.
 	slots int
+	// maxDeliver takes the place of Options.MaxDeliver; zero: that stands.
+	maxDeliver int
 }
 
 // consumers is the table of consumers.
@@ -145,6 +156,14 @@ func (b *Bus) consumers() []consumer {
 		kind:        events.MessageReceived{}.Kind(),
 		inFlight:    64, slots: 4,
 	}, {
+		name: ConsumerWebhooks, stream: events.StreamEvents, filter: events.AllEvents,
+		description: "Facts to the webhooks that want them.",
+		inFlight:    256, slots: 8,
+	}, {
+		name: ConsumerWebhook, stream: events.StreamCommands, filter: events.WebhookCommands,
+		description: "Deliveries of webhooks.",
+		inFlight:    webhooksInFlight, slots: WebhookSlots, maxDeliver: webhookMaxDeliver,
+	}, {
 		name: ConsumerExhausted, stream: streamAdvisories, filter: advisoryPrefix + ">",
 		description: "Jobs that the server gave up, to FAILED.",
 		inFlight:    16, slots: 1,
@@ -168,7 +187,7 @@ func (b *Bus) consumerConfig(c consumer) jetstream.ConsumerConfig {
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       b.options.AckWait,
-		MaxDeliver:    b.options.MaxDeliver,
+		MaxDeliver:    orDefault(c.maxDeliver, b.options.MaxDeliver),
 		MaxAckPending: c.inFlight,
 	}
 }

@@ -128,6 +128,12 @@ func (w *Worker) HandleMessageReceived(handle func(context.Context, events.Messa
 	return handleFact(w, ConsumerInbound, handle)
 }
 
+// HandleDeliverWebhook gives the worker its handler of deliveries of webhooks. It is called for several at once, in no order, and for one delivery more than
+// once after a crash.
+func (w *Worker) HandleDeliverWebhook(handle func(context.Context, events.DeliverWebhook) error) error {
+	return handleCommand(w, ConsumerWebhook, handle)
+}
+
 // handleCommand registers the handler of a kind of command under the consumer that hands it out.
 func handleCommand[C events.Command](w *Worker, consumer string, handle func(context.Context, C) error) error {
 	var none C
