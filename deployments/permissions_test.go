@@ -29,6 +29,7 @@ var (
 	sessionFact  = events.SessionChanged{Version: events.FactVersion, SessionID: someSession}
 	linkFact     = events.LinkChanged{Version: events.FactVersion, SessionID: someSession, LinkID: "l1"}
 	campaignFact = events.CampaignChanged{Version: events.FactVersion, CampaignID: someCampaign, SessionID: someSession}
+	webhookJob   = events.NewDeliverWebhook("w1", events.Occurrence{Kind: "webhook_test", MessageID: "t1", Data: []byte("{}")}, time.Unix(1, 0))
 	inbound      = events.MessageReceived{Version: events.FactVersion, SessionID: someSession, MessageIn: "m1"}
 	receipt      = events.MessageReceipt{Version: events.FactVersion, SessionID: someSession, CampaignID: someCampaign,
 		MessageIDs: []string{"m1"}, Receipt: session.ReceiptDelivered}
@@ -56,7 +57,7 @@ func TestTheTopologyIsMadeByTheAPIAlone(t *testing.T) {
 func TestTheAPIDoesItsWork(t *testing.T) {
 	t.Parallel()
 	broker, api := prepared(t)
-	for _, command := range []events.Command{linkJob, campaignJob} {
+	for _, command := range []events.Command{linkJob, campaignJob, webhookJob} {
 		must(t, "publish a command", within(t, func(ctx context.Context) error { return api.SendCommand(ctx, command) }))
 	}
 	must(t, "publish facts", within(t, func(ctx context.Context) error {
@@ -224,6 +225,14 @@ func TestTheSenderDoesItsWork(t *testing.T) {
 		written <- 1
 		return nil
 	}))
+	told := make(chan int, 16)
+	must(t, "handle", worker.HandleEveryFact(func(ctx context.Context, fact events.Occurrence) error {
+		return sender.SendCommand(ctx, events.NewDeliverWebhook("w1", fact, fact.At))
+	}))
+	must(t, "handle", worker.HandleDeliverWebhook(func(context.Context, events.DeliverWebhook) error {
+		told <- 1
+		return nil
+	}))
 	run(t, worker)
 	must(t, "publish a job", api.SendCommand(t.Context(), campaignJob))
 	must(t, "publish facts", sender.PublishFacts(t.Context(), []events.Fact{receipt, sessionFact, inbound, campaignFact}))
@@ -231,6 +240,9 @@ func TestTheSenderDoesItsWork(t *testing.T) {
 	receive(t, "the next slice", jobs)
 	receive(t, "the receipt", receipts)
 	receive(t, "what somebody wrote", written)
+	for range 4 {
+		receive(t, "what a webhook is told", told)
+	}
 	awaitFailed(t, broker, 1)
 	if waiting, err := sender.Waiting(t.Context(), campaignJob.Subject()); err != nil || !waiting {
 		t.Errorf("a failed job waits: %v, %v", waiting, err)
@@ -365,13 +377,13 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 	publish := map[string][]string{
 		"api": {
 			"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.inbound",
-			"$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
+			"$JS.API.CONSUMER.MSG.NEXT.EVENTS.webhooks", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.webhook", "$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
 			"$JS.API.CONSUMER.CREATE.COMMANDS.mine.commands.>", "$JS.API.CONSUMER.CREATE.COMMANDS", "$JS.API.CONSUMER.DURABLE.CREATE.COMMANDS.mine",
 			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.DELETE.EVENTS", "$JS.API.STREAM.PURGE.FAILED",
 			"$KV.running.s1", "$KV.attempts.s1", "wa.send.s1", "failed.commands.link.s1", "events.session.s1.stable", "_INBOX_sender.x",
 		},
 		"linker": {
-			"commands.campaign.c1", "events.campaign.c1.state", "events.session.s1.stable", "events.session.s1.phone", "events.message.c1.receipt", "events.session.s1.inbound",
+			"commands.campaign.c1", "commands.webhook.d1", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.webhook", "events.campaign.c1.state", "events.session.s1.stable", "events.session.s1.phone", "events.message.c1.receipt", "events.session.s1.inbound",
 			"wa.send.s1", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$JS.API.STREAM.MSG.DELETE.FAILED",
 			"$JS.API.DIRECT.GET.KV_qr.$KV.qr.s1", "_INBOX_sender.x", "_INBOX_api.x",
 		},

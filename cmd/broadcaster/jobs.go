@@ -40,7 +40,7 @@ func operatorFlags(command *cobra.Command) func() (*client.Client, error) {
 func filterFlags(command *cobra.Command) func() client.FailedFilter {
 	filter, older, younger := client.FailedFilter{}, time.Duration(0), time.Duration(0)
 	flags := command.Flags()
-	flags.StringVar(&filter.Kind, "kind", "", "only jobs of this kind (link_session, run_campaign)")
+	flags.StringVar(&filter.Kind, "kind", "", "only jobs of this kind (link_session, run_campaign, deliver_webhook)")
 	flags.StringVar(&filter.Class, "class", "", "only jobs whose last error is of this class")
 	flags.StringVar(&filter.SessionID, "session", "", "only jobs of this session")
 	flags.StringVar(&filter.CampaignID, "campaign", "", "only jobs of this campaign")

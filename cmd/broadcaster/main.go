@@ -53,6 +53,6 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(newUp(), newDemo(), newLink(), newSend(), newSessions(), newCampaigns(), newJobs(), newKeys(), newSimulator())
+	root.AddCommand(newUp(), newDemo(), newLink(), newSend(), newSessions(), newCampaigns(), newJobs(), newWebhooks(), newKeys(), newSimulator())
 	return root
 }

@@ -57,7 +57,12 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	webhooks, deliveries, err := config.LoadWebhooks(config.Environ())
+	if err != nil {
+		return err
+	}
 	options := app.Options{DataDir: given.data, KeySource: keySource(), DefaultProxies: proxies, Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
+	options.Webhooks = app.Webhooks{AllowPrivate: webhooks.Private(), Timeout: deliveries.WebhookTimeout}
 	if given.simulated() {
 		options.Links, options.ConnectJitter, options.Hours = app.QuickLinks(), 0, app.AnyHour()
 		options.ReplaysPerSecond = 10_000

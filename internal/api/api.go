@@ -28,6 +28,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/guard"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
+	"github.com/dannsalud/broadcaster/internal/webhook"
 )
 
 // Queue publishes commands and facts; both calls return when the queue has stored the message.
@@ -73,6 +74,8 @@ type Options struct {
 	Suppressions campaign.Suppressions
 	Documents    store.Documents
 	Idempotency  store.Idempotency
+	// Webhooks is the book of subscriptions.
+	Webhooks webhook.Subscriptions
 	// Limits are those of a session of which nothing else is said; the zero value is none, which only suits a simulator.
 	Limits campaign.Limits
 	// Hours are those of a campaign that says nothing else, TimeZone the zone of hours that name none; zero: always, and campaign.DefaultTimeZone.
@@ -126,8 +129,8 @@ func New(options Options) (*API, error) {
 		return nil, errors.New("api: Sessions, Campaigns, Deliveries and Histories are required")
 	case options.Queue == nil, options.Prompts == nil, options.Answers == nil, options.Watcher == nil, options.Links == nil:
 		return nil, errors.New("api: Queue, Prompts, Answers, Watcher and Links are required")
-	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil, options.FailedJobs == nil, options.Jobs == nil:
-		return nil, errors.New("api: Suppressions, Documents, Idempotency, Sends, FailedJobs and Jobs are required")
+	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil, options.FailedJobs == nil, options.Jobs == nil, options.Webhooks.Documents == nil:
+		return nil, errors.New("api: Suppressions, Documents, Idempotency, Sends, FailedJobs, Jobs and Webhooks are required")
 	}
 	if options.ReplaysPerSecond == 0 {
 		options.ReplaysPerSecond = DefaultReplaysPerSecond

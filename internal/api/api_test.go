@@ -26,6 +26,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
+	"github.com/dannsalud/broadcaster/internal/webhook"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -157,7 +158,8 @@ func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 		t.Fatal(err)
 	}
 	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(), Histories: database.Histories(),
-		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(), Sends: f.queue, FailedJobs: struct{ api.FailedJobs }{}, Jobs: struct{ api.Jobs }{}, // failed_jobs_test.go has the real ones
+		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(),
+		Webhooks: webhook.Subscriptions{Documents: database.Documents(), Sealer: mirror{}}, Sends: f.queue, FailedJobs: struct{ api.FailedJobs }{}, Jobs: struct{ api.Jobs }{}, // failed_jobs_test.go has the real ones
 		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
 	change(&options, database)
 	served, err := api.New(options)

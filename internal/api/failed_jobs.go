@@ -43,7 +43,7 @@ type FailedJobRepairer interface {
 // FailedJobView is a job that the workers gave up.
 type FailedJobView struct {
 	Entry      uint64            `json:"entry" doc:"Names it here."`
-	Kind       string            `json:"kind" doc:"What was to be done: link_session, run_campaign, or the kind of the fact that could not be handled."`
+	Kind       string            `json:"kind" doc:"What was to be done: link_session, run_campaign, deliver_webhook, or the kind of the fact that could not be handled."`
 	Subject    string            `json:"subject"`
 	Stream     string            `json:"stream" doc:"Where it came from, and under which number."`
 	Sequence   uint64            `json:"sequence"`

@@ -31,6 +31,8 @@ const (
 	maxSavedAnswer = 512 << 10
 	// spoolInMemory is how much of a body is kept in memory while its fingerprint is made; the rest goes to the disk.
 	spoolInMemory = 1 << 20
+	// neverKept marks an answer with a secret in it (Cache-Control, RFC 9111 §5.2.2.5). Its handler makes sure that a repeated request has no second effect.
+	neverKept = "no-store"
 )
 
 // contextKey names what this package puts into contexts.
@@ -94,7 +96,8 @@ func (a *API) endOnce(ctx context.Context, key string, answer *answerRecorder) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
 	defer cancel()
 	var err error
-	if answer.served && answer.status < http.StatusMultipleChoices && !answer.overflown {
+	kept := !answer.overflown && answer.Header().Get("Cache-Control") != neverKept
+	if answer.served && answer.status < http.StatusMultipleChoices && kept {
 		err = a.options.Idempotency.Finish(ctx, key, store.Saved{Status: answer.status, ContentType: answer.Header().Get("Content-Type"), Body: answer.body.Bytes()})
 	} else {
 		err = a.options.Idempotency.Release(ctx, key)

@@ -17,7 +17,7 @@ A request that starts work answers as soon as the work is stored and queued; the
 is a problem document (RFC 9457) with a class and a stable code.
 
 A POST may carry an Idempotency-Key: repeated with the same body within a day it has no second effect and gets the same answer, marked with
-Idempotency-Replayed. A refused request gives its key back.`
+Idempotency-Replayed. A refused request gives its key back, and so does one whose answer shows a secret: no secret is kept.`
 
 // Handler gives the API as one http.Handler. This function lists every route, or whose file does.
 func (a *API) Handler() http.Handler {
@@ -74,6 +74,7 @@ func (a *API) Handler() http.Handler {
 	a.registerLimits(doors)
 	a.registerFailedJobs(doors)
 	a.registerJobs(doors)
+	a.registerWebhooks(doors)
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))

@@ -79,6 +79,8 @@ type Options struct {
 	SuspectAfter time.Duration
 	// FetchFrom are private networks that files may be fetched from, which only suits a test.
 	FetchFrom []netip.Prefix
+	// Webhooks says how receivers of webhooks are reached.
+	Webhooks Webhooks
 	// Links is how long the steps of a link may take; the zero value of a field is the linker's own default.
 	Links linker.Timing
 	// Silence is how long a connection may bring nothing before it is opened again; zero: wa.DefaultSilence.

@@ -15,6 +15,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/store/mongo"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
 	"github.com/dannsalud/broadcaster/internal/wa"
+	"github.com/dannsalud/broadcaster/internal/webhook"
 )
 
 // Servers are the broker and the database that the processes of a fleet share.
@@ -43,6 +44,8 @@ type doors struct {
 	gateway *wa.Gateway
 	// ways are the ways out of sessions; nil in an API without a key to seal them with.
 	ways *session.Ways
+	// webhooks is the book of subscriptions; it takes none without such a key.
+	webhooks webhook.Subscriptions
 }
 
 // stores are the ports of the database.

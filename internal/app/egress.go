@@ -15,6 +15,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
 	"github.com/dannsalud/broadcaster/internal/wa"
 	"github.com/dannsalud/broadcaster/internal/wa/keys"
+	"github.com/dannsalud/broadcaster/internal/webhook"
 )
 
 // egressKind marks the envelopes of proxies, so that none passes for a row of the key store.
@@ -45,6 +46,7 @@ func (a *App) egressRing() (*keys.Ring, error) {
 // openEgress makes the ways out of sessions.
 func (a *App) openEgress(_ context.Context, d *doors, _ *cleanups) error {
 	ring, err := a.egressRing()
+	d.webhooks = a.openWebhooks(d.documents, ring)
 	if err != nil || ring == nil {
 		return err
 	}
@@ -75,7 +77,7 @@ func (c egressChecker) Check(ctx context.Context, proxy session.Proxy) (session.
 	return wa.Check(ctx, c.endpoint, proxy)
 }
 
-// resealEgresses seals the proxies of sessions anew, so that a former key is not needed any more. Those of a data folder are sealed with the ring of
+// resealEgresses seals the proxies of sessions and the secrets of webhooks anew, so that a former key is not needed any more. Those of a data folder are sealed with the ring of
 // the key store.
 func (o KeyRotationOptions) resealEgresses(ctx context.Context, ring *keys.Ring) (err error) {
 	if o.Servers != nil && o.EgressKey == (KeySource{}) {
@@ -94,8 +96,12 @@ func (o KeyRotationOptions) resealEgresses(ctx context.Context, ring *keys.Ring)
 		return err
 	}
 	resealed, err := ways.Reseal(ctx, time.Now().UTC())
-	if err == nil && resealed > 0 && o.Log != nil {
-		o.Log.InfoContext(ctx, "proxies sealed anew", "count", resealed)
+	secrets := 0
+	if err == nil {
+		secrets, err = webhook.Subscriptions{Documents: books.documents, Sealer: webhookSealer{ring}}.Reseal(ctx)
+	}
+	if err == nil && resealed+secrets > 0 && o.Log != nil {
+		o.Log.InfoContext(ctx, "proxies and secrets of webhooks sealed anew", "proxies", resealed, "webhooks", secrets)
 	}
 	return err
 }
@@ -107,7 +113,7 @@ func (o KeyRotationOptions) openBooks(ctx context.Context) (books stores, closin
 		if err != nil {
 			return books, nil, err
 		}
-		return stores{sessions: database.Sessions(), egresses: database.Egresses()}, database.Close, nil
+		return stores{sessions: database.Sessions(), egresses: database.Egresses(), documents: database.Documents()}, database.Close, nil
 	}
 	path := filepath.Join(o.DataDir, booksFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -117,5 +123,5 @@ func (o KeyRotationOptions) openBooks(ctx context.Context) (books stores, closin
 	if err != nil {
 		return books, nil, err
 	}
-	return stores{sessions: database.Sessions(), egresses: database.Egresses()}, database.Close, nil
+	return stores{sessions: database.Sessions(), egresses: database.Egresses(), documents: database.Documents()}, database.Close, nil
 }

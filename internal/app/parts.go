@@ -43,7 +43,7 @@ func (a *App) open(ctx context.Context, cleanups *cleanups) (*parts, error) {
 		wires = append(wires, a.wireWork)
 	}
 	if a.does(RoleSender) {
-		wires = append(wires, a.wireHost, a.wireRunner)
+		wires = append(wires, a.wireHost, a.wireRunner, a.wireWebhooks)
 	}
 	if a.does(RoleLinker) {
 		wires = append(wires, a.wireLinker)
@@ -155,7 +155,7 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 	p.api, err = api.New(api.Options{
 		Egress: egress, Links: p.links,
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue.NewFailedQueue(), Jobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
-		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency,
+		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency, Webhooks: p.webhooks,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,
 		AllowedOrigins: a.options.AllowedOrigins, ReplaysPerSecond: a.options.ReplaysPerSecond, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),

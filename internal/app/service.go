@@ -85,6 +85,7 @@ func load(role Role, environ map[string]string) (service, error) {
 		loaded.options.Hours, loaded.options.Limits, loaded.options.TimeZone = &hours, &limits, c.TimeZone
 		loaded.options.Region = c.Region
 		loaded.options.EgressKey, loaded.options.DefaultProxies = KeySource{Key: c.EgressKey.Reveal()}, c.DefaultProxies()
+		loaded.options.Webhooks.AllowPrivate = c.Private()
 		loaded.warnings, loaded.shown = c.Warnings(), c.Redacted()
 		return loaded, err
 	case RoleLinker:
@@ -101,7 +102,7 @@ func load(role Role, environ map[string]string) (service, error) {
 		loaded.connects(c.WhatsApp)
 		loaded.options.EgressKey = KeySource{Key: c.EgressKey.Reveal()}
 		loaded.options.Listen, loaded.options.Pace, loaded.options.MaxConnections = c.MetricsListen, c.Pace(), c.MaxConnections
-		loaded.options.Consent = c.Consent()
+		loaded.options.Consent, loaded.options.Webhooks = c.Consent(), Webhooks{AllowPrivate: c.Private(), Timeout: c.WebhookTimeout}
 		if !c.Pace().Off() { // without gaps, as only a simulator may be sent to, there are no limits either
 			limits := c.Limits(c.MinGap, c.MaxGap)
 			loaded.options.Limits = &limits

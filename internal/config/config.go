@@ -30,6 +30,7 @@ type API struct {
 	Respect
 	Caps
 	Egress
+	Webhooks
 
 	// Proxies are the egresses that new sessions of single users get: PROXY_USER_<id>, by id.
 	Proxies map[string]Secret
@@ -57,6 +58,8 @@ type Sender struct {
 	Sends
 	Caps
 	Words
+	Webhooks
+	Deliveries
 }
 
 // Environ gives the environment of this process.
@@ -103,6 +106,7 @@ func (c API) check(check *checker) {
 	c.Web.check(check, c.Environment)
 	c.Respect.check(check)
 	c.Caps.check(check)
+	c.Webhooks.check(check)
 	if len(c.Proxies) > 0 && c.EgressKey == "" {
 		check.refuse("EGRESS_KEY", "it must be set when there are proxies of users")
 	}
@@ -125,6 +129,8 @@ func (c Sender) check(check *checker) {
 	c.WhatsApp.check(check, c.Environment)
 	c.Sends.check(check, c.Simulated())
 	c.Caps.check(check)
+	c.Webhooks.check(check)
+	c.Deliveries.check(check)
 }
 
 func validate(settings any, check func(*checker)) error {

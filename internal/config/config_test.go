@@ -389,3 +389,16 @@ func TestValidateIsAskedOfSettingsThatWereMade(t *testing.T) {
 		expectRefusal(t, want, settings.Validate(), want)
 	}
 }
+
+func TestPrivateNetworksOfWebhooksAreNamedExactly(t *testing.T) {
+	t.Parallel()
+	webhooks, deliveries, err := LoadWebhooks(map[string]string{"WEBHOOK_ALLOW_PRIVATE": "10.1.2.3/16,192.168.0.7,fd00::/8", "WEBHOOK_TIMEOUT": "3s"})
+	if got := fmt.Sprint(webhooks.Private()); err != nil || got != "[10.1.0.0/16 192.168.0.7/32 fd00::/8]" || deliveries.WebhookTimeout != 3*time.Second {
+		t.Errorf("%s, %s, %v", got, deliveries.WebhookTimeout, err)
+	}
+	for value, refused := range map[string]string{"WEBHOOK_ALLOW_PRIVATE=everything": "WEBHOOK_ALLOW_PRIVATE", "WEBHOOK_ALLOW_PRIVATE=10.0.0.0/33": "WEBHOOK_ALLOW_PRIVATE",
+		"WEBHOOK_ALLOW_PRIVATE=fe80::1%eth0": "WEBHOOK_ALLOW_PRIVATE", "WEBHOOK_TIMEOUT=0s": "WEBHOOK_TIMEOUT", "WEBHOOK_TIMEOUT=2m": "WEBHOOK_TIMEOUT", "WEBHOOK_TIMEOUT=1m": ""} {
+		_, err := LoadSender(sealed(value))
+		expectRefusal(t, value, err, refused)
+	}
+}

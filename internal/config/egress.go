@@ -2,7 +2,7 @@ package config
 
 // Egress are the settings of proxies, the same for every service.
 type Egress struct {
-	EgressKey Secret `env:"EGRESS_KEY" allowed:"empty, or one or more keys in the form of KEYSTORE_KEY, which must be other ones: the API must not have those" meaning:"Seals the addresses of proxies, with their passwords, in the database. The same for every service. Without it the API takes no proxies."`
+	EgressKey Secret `env:"EGRESS_KEY" allowed:"empty, or one or more keys in the form of KEYSTORE_KEY, which must be other ones: the API must not have those" meaning:"Seals the addresses of proxies, with their passwords, and the secrets of webhooks in the database. The same for every service. Without it the API takes no proxies and no webhooks."`
 }
 
 // DefaultProxies gives the proxies of single users as what needs them takes them, by id.
