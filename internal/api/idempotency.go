@@ -31,7 +31,7 @@ const (
 	maxSavedAnswer = 512 << 10
 	// spoolInMemory is how much of a body is kept in memory while its fingerprint is made; the rest goes to the disk.
 	spoolInMemory = 1 << 20
-	// neverKept marks an answer with a secret in it (Cache-Control, RFC 9111 §5.2.2.5). Its handler makes sure that a repeated request has no second effect.
+	// neverKept marks an answer with a secret in it (Cache-Control, RFC 9111 §5.2.2.5). Its handler makes sure that a repeated request does no harm.
 	neverKept = "no-store"
 )
 

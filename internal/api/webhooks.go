@@ -23,15 +23,15 @@ type WebhookView struct {
 	Enabled bool     `json:"enabled"`
 	Reason  string   `json:"reason,omitempty" doc:"Why it is not enabled, when that was not a person: gone, the receiver answered 410."`
 	// FormerSecretUntil is set for a while after a rotation.
-	FormerSecretUntil *time.Time `json:"former_secret_until,omitempty" doc:"Until when the secret before the last rotation signs, too."`
+	FormerSecretUntil *time.Time `json:"former_secret_until,omitempty" doc:"Until when the secret before the last rotation signs, too; absent: it does not."`
 	CreatedAt         time.Time  `json:"created_at"`
 	UpdatedAt         time.Time  `json:"updated_at"`
 }
 
 func (a *API) viewWebhook(s webhook.Subscription) WebhookView {
 	view := WebhookView{ID: s.ID, UserID: s.UserID, URL: s.URL, Events: s.Events, Enabled: s.Enabled, Reason: s.Reason, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt}
-	if s.FormerUntil.After(a.now()) {
-		view.FormerSecretUntil = &s.FormerUntil
+	if until := s.FormerUntil(a.now()); !until.IsZero() {
+		view.FormerSecretUntil = &until
 	}
 	return view
 }

@@ -109,7 +109,7 @@ func (f *FanOut) ownerOf(ctx context.Context, fact events.Occurrence) (string, e
 		SessionID session.ID `json:"session_id"`
 	}
 	if err := json.Unmarshal(fact.Data, &about); err != nil {
-		return "", nil //nolint:nilerr // a fact of another shape is about nobody that we know
+		return "", nil // a fact of another shape is about nobody that we know
 	}
 	if about.UserID != "" || about.SessionID == "" {
 		return about.UserID, nil

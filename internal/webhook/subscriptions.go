@@ -26,6 +26,9 @@ const sealedName = "secret"
 // RotationOverlap is how long the former secret signs beside a new one.
 const RotationOverlap = 24 * time.Hour
 
+// maxFormer bounds how many secrets sign beside the present one.
+const maxFormer = 4
+
 // Subscriptions is the book of subscriptions, over the port of documents.
 type Subscriptions struct {
 	Documents store.Documents
@@ -148,7 +151,8 @@ func (s Subscriptions) Change(ctx context.Context, id string, change Change, at 
 	return found, s.put(ctx, found)
 }
 
-// Rotate gives a subscription a new secret. The former one signs beside it for RotationOverlap, so that the receiver can be changed meanwhile.
+// Rotate gives a subscription a new secret. The former ones sign beside it for RotationOverlap, so that the receiver can be changed meanwhile, and so that no
+// harm is done when the answer is lost and it is asked for again.
 func (s Subscriptions) Rotate(ctx context.Context, id string, at time.Time) (found Subscription, secret Secret, err error) {
 	if s.Sealer == nil {
 		return found, secret, errNoKey
@@ -161,7 +165,9 @@ func (s Subscriptions) Rotate(ctx context.Context, id string, at time.Time) (fou
 	if err != nil {
 		return found, Secret{}, err
 	}
-	found.Former, found.FormerUntil, found.Sealed, found.UpdatedAt = found.Sealed, at.Add(RotationOverlap), sealed, at
+	found.Former = append([]Former{{Sealed: found.Sealed, Until: at.Add(RotationOverlap)}}, found.Former...)
+	found.Former = found.Former[:min(len(found.Former), maxFormer)]
+	found.Sealed, found.UpdatedAt = sealed, at
 	return found, secret, s.put(ctx, found)
 }
 
@@ -206,8 +212,10 @@ func (s Subscriptions) seal(id string, secret Secret) ([]byte, error) {
 // secrets gives what requests are signed with now, the newest first.
 func (s Subscriptions) secrets(subscription Subscription, at time.Time) ([]Secret, error) {
 	envelopes := [][]byte{subscription.Sealed}
-	if len(subscription.Former) > 0 && at.Before(subscription.FormerUntil) {
-		envelopes = append(envelopes, subscription.Former)
+	for _, former := range subscription.Former {
+		if at.Before(former.Until) {
+			envelopes = append(envelopes, former.Sealed)
+		}
 	}
 	secrets := make([]Secret, len(envelopes))
 	for i, sealed := range envelopes {
@@ -220,27 +228,42 @@ func (s Subscriptions) secrets(subscription Subscription, at time.Time) ([]Secre
 	return secrets, nil
 }
 
-// Reseal seals every secret anew, so that a former key of the Sealer is not needed any more, and gives how many subscriptions that were. Former secrets go.
+// Reseal seals every secret anew, so that a former key of the Sealer is not needed any more, and gives how many subscriptions that were.
 func (s Subscriptions) Reseal(ctx context.Context) (resealed int, err error) {
 	all, err := s.all(ctx)
 	if err != nil {
 		return 0, err
 	}
-	for _, subscription := range all {
-		secrets, err := s.secrets(subscription, subscription.FormerUntil) // the present one alone
+	for _, listed := range all {
+		subscription, err := s.Get(ctx, listed.ID) // as it is by now: the product may run
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
 		if err == nil {
-			subscription.Former = nil
-			subscription.Sealed, err = s.seal(subscription.ID, secrets[0])
+			subscription.Sealed, err = s.reseal(subscription.ID, subscription.Sealed)
+		}
+		for i := range subscription.Former {
+			if err == nil {
+				subscription.Former[i].Sealed, err = s.reseal(subscription.ID, subscription.Former[i].Sealed)
+			}
 		}
 		if err == nil {
 			err = s.put(ctx, subscription)
 		}
 		if err != nil {
-			return resealed, fmt.Errorf("seal webhook %s anew: %w", subscription.ID, err)
+			return resealed, fmt.Errorf("seal webhook %s anew: %w", listed.ID, err)
 		}
 		resealed++
 	}
 	return resealed, nil
+}
+
+func (s Subscriptions) reseal(id string, sealed []byte) ([]byte, error) {
+	text, err := s.Sealer.Open(id, sealedName, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return s.Sealer.Seal(id, sealedName, text)
 }
 
 func encode(id string, record any) (store.Document, error) {

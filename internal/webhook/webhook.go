@@ -50,12 +50,27 @@ type Subscription struct {
 	Enabled bool     `json:"enabled"`
 	// Reason says why it is not enabled, when that was not a person.
 	Reason string `json:"reason,omitempty"`
-	// Sealed is the secret, Former the one before it, which signs too until FormerUntil.
-	Sealed      []byte    `json:"sealed"`
-	Former      []byte    `json:"former,omitempty"`
-	FormerUntil time.Time `json:"former_until,omitzero"`
-	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at"`
+	// Sealed is the secret, Former those before it that still sign, too.
+	Sealed    []byte    `json:"sealed"`
+	Former    []Former  `json:"former,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Former is a secret that was rotated away and signs until a time.
+type Former struct {
+	Sealed []byte    `json:"sealed"`
+	Until  time.Time `json:"until"`
+}
+
+// FormerUntil is when the last former secret ceases to sign; zero: none does.
+func (s Subscription) FormerUntil(at time.Time) (until time.Time) {
+	for _, former := range s.Former {
+		if at.Before(former.Until) && until.Before(former.Until) {
+			until = former.Until
+		}
+	}
+	return until
 }
 
 // ReasonGone: the receiver said that it is gone for good (410).

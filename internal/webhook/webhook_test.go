@@ -307,7 +307,9 @@ func TestARotatedSecretSignsBesideTheFormerForAWhile(t *testing.T) {
 	to := receive(t, nil)
 	made := w.subscribe(webhook.Wanted{URL: to.URL, Events: []string{"*"}})
 	former := w.secrets[made.ID]
-	_, secret, err := w.book.Rotate(t.Context(), made.ID, time.Now().UTC())
+	_, lost, err := w.book.Rotate(t.Context(), made.ID, time.Now().UTC())
+	w.must(err)
+	_, secret, err := w.book.Rotate(t.Context(), made.ID, time.Now().UTC()) // the first answer was lost
 	w.must(err)
 	w.secrets[made.ID] = secret.Reveal()
 	w.tell(made.ID, "f1")
@@ -316,7 +318,7 @@ func TestARotatedSecretSignsBesideTheFormerForAWhile(t *testing.T) {
 	w.must(err)
 	w.signed(made.ID, to.on("")[0])
 	w.must(old.Verify(to.on("")[0].body, to.on("")[0].head))
-	later.Store(int64(webhook.RotationOverlap))
+	later.Store(int64(webhook.RotationOverlap + time.Minute))
 	w.tell(made.ID, "f2")
 	w.eventually("it arrives", func() bool { return len(to.on("")) == 2 })
 	if err := old.VerifyIgnoringTimestamp(to.on("")[1].body, to.on("")[1].head); err == nil {
@@ -330,7 +332,7 @@ func TestARotatedSecretSignsBesideTheFormerForAWhile(t *testing.T) {
 	w.tell(made.ID, "f3")
 	w.eventually("it arrives", func() bool { return len(to.on("")) == 3 })
 	w.signed(made.ID, to.on("")[2])
-	w.quiet(former)
+	w.quiet(former, lost.Reveal())
 }
 
 // TestSecretsAreSealedInTheDatabase reads its files.
