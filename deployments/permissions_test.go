@@ -380,7 +380,7 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 			"$JS.API.CONSUMER.MSG.NEXT.EVENTS.webhooks", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.webhook", "$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
 			"$JS.API.CONSUMER.CREATE.COMMANDS.mine.commands.>", "$JS.API.CONSUMER.CREATE.COMMANDS", "$JS.API.CONSUMER.DURABLE.CREATE.COMMANDS.mine",
 			"$JS.API.STREAM.DELETE.COMMANDS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.STREAM.CREATE.MINE", "$JS.API.STREAM.MSG.DELETE.EVENTS", "$JS.API.STREAM.PURGE.FAILED",
-			"$KV.running.s1", "$KV.attempts.s1", "wa.send.s1", "failed.commands.link.s1", "events.session.s1.stable", "_INBOX_sender.x",
+			"$KV.running.s1", "$KV.attempts.s1", "wa.send.s1", "failed.commands.link.s1", "_INBOX_sender.x",
 		},
 		"linker": {
 			"commands.campaign.c1", "commands.webhook.d1", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.webhook", "events.campaign.c1.state", "events.session.s1.stable", "events.session.s1.phone", "events.message.c1.receipt", "events.session.s1.inbound",

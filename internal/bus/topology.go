@@ -158,10 +158,12 @@ func (b *Bus) consumers() []consumer {
 	}, {
 		name: ConsumerWebhooks, stream: events.StreamEvents, filter: events.AllEvents,
 		description: "Facts to the webhooks that want them.",
+		kind:        kindOfAnyFact,
 		inFlight:    256, slots: 8,
 	}, {
 		name: ConsumerWebhook, stream: events.StreamCommands, filter: events.WebhookCommands,
 		description: "Deliveries of webhooks.",
+		kind:        events.DeliverWebhook{}.Kind(),
 		inFlight:    webhooksInFlight, slots: WebhookSlots, maxDeliver: webhookMaxDeliver,
 	}, {
 		name: ConsumerExhausted, stream: streamAdvisories, filter: advisoryPrefix + ">",

@@ -143,6 +143,8 @@ func decodeStrictly(subject string, payload []byte) (Command, error) {
 		return strictly[LinkSession](payload)
 	case strings.HasPrefix(subject, "commands.campaign."):
 		return strictly[RunCampaign](payload)
+	case strings.HasPrefix(subject, "commands.webhook."):
+		return strictly[DeliverWebhook](payload)
 	}
 	return nil, fmt.Errorf("the subject %s carries no command that could be edited", subject)
 }

@@ -53,6 +53,7 @@ func (s sealer) Open(subscription, name string, sealed []byte) ([]byte, error) {
 type world struct {
 	t        *testing.T
 	queue    *bus.Bus
+	jobs     *bus.FailedQueue
 	database *sqlite.DB
 	dir      string
 	book     webhook.Subscriptions
@@ -96,6 +97,7 @@ func start(t *testing.T, change func(*webhook.DelivererOptions)) *world {
 	w.must(err)
 	t.Cleanup(func() { w.check(w.queue.Close()) })
 	w.must(w.queue.EnsureTopology(t.Context()))
+	w.jobs = w.queue.NewFailedQueue()
 	w.database, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(w.dir, "books.db")})
 	w.must(err)
 	t.Cleanup(func() { w.check(w.database.Close()) })
@@ -189,7 +191,7 @@ func (w *world) tell(subscription, fact string) events.DeliverWebhook {
 // failed gives what is in FAILED.
 func (w *world) failed() []events.FailedJob {
 	w.t.Helper()
-	jobs, _, err := w.queue.FailedJobs(w.t.Context(), events.FailedFilter{}, 0, 500)
+	jobs, _, err := w.jobs.List(w.t.Context(), events.FailedFilter{}, 0, 500)
 	w.must(err)
 	return jobs
 }
@@ -288,7 +290,13 @@ func (w *world) signed(subscription string, request got) {
 // quiet tells that no secret is in the log, in FAILED or in the books.
 func (w *world) quiet(also ...string) {
 	w.t.Helper()
-	jobs, err := json.Marshal(w.failed())
+	var whole []events.FailedJob
+	for _, listed := range w.failed() {
+		job, err := w.jobs.Get(w.t.Context(), listed.Entry)
+		w.must(err)
+		whole = append(whole, job)
+	}
+	jobs, err := json.Marshal(whole)
 	w.must(err)
 	for _, secret := range w.secrets {
 		for _, word := range append(also, secret, strings.TrimPrefix(secret, "whsec_")) {

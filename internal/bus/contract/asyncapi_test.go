@@ -87,6 +87,7 @@ func channelName(address string) string {
 var parameters = map[string]string{
 	"session_id":  "The session's id.",
 	"campaign_id": "The campaign's id.",
+	"delivery_id": "The id of what one webhook is to be told.",
 	"id":          "The last token of the subject that the command is published on at its time.",
 	"subject":     "The subject of the original, with its dots: several tokens.",
 }
@@ -290,6 +291,7 @@ func TestSchemasRefuseWhatIsNotAMessage(t *testing.T) {
 	for name, payload := range map[string]string{
 		"LinkSession":    `{"version":9,"session_id":"s","link_id":"l","method":"qr","requested_at":"2026-03-01T12:30:15Z"}`,
 		"RunCampaign":    `{"version":1,"campaign_id":"c","session_id":"s","slice":"3","requested_at":"2026-03-01T12:30:15Z"}`,
+		"DeliverWebhook": `{"version":1,"subscription_id":"w","delivery_id":"d","fact_id":"f","fact_kind":7,"fact":{},"occurred_at":"2026-03-01T12:30:15Z","requested_at":"2026-03-01T12:30:15Z"}`,
 		"SessionChanged": `{"version":1,"session_id":"s","user_id":"u","state":"asleep","at":"2026-03-01T12:30:15Z"}`,
 		"PhoneOffline":   `{"version":1,"session_id":"s","user_id":"u","attention":"warn","at":"yesterday"}`,
 		"MessageReceipt": `{"version":1,"session_id":"s","campaign_id":"c","message_ids":"m","receipt":"read","at":"2026-03-01T12:30:15Z"}`,

@@ -45,15 +45,17 @@ type word struct {
 
 // words is the table of messages. Subjects are those that the messages themselves give for their parameters.
 func words() []word {
+	// Senders read every fact, to tell it to webhooks.
 	rows := []word{
 		{message: events.LinkSession{SessionID: "{session_id}"}, writers: []string{api, linker}, readers: []string{linker}},
 		{message: events.RunCampaign{CampaignID: "{campaign_id}"}, writers: []string{api, sender}, readers: []string{sender}},
+		{message: events.DeliverWebhook{DeliveryID: "{delivery_id}"}, writers: []string{api, sender}, readers: []string{sender}},
+		// The api writes every fact when an operator replays one.
 		{message: events.SessionChanged{SessionID: "{session_id}"}, writers: []string{api, sender}, readers: []string{linker, sender}},
 		{message: events.LinkChanged{SessionID: "{session_id}"}, writers: []string{api, linker}, readers: []string{api, linker, sender}},
-		{message: events.SessionStable{SessionID: "{session_id}"}, writers: []string{sender}},
-		{message: events.PhoneOffline{SessionID: "{session_id}"}, writers: []string{sender}},
+		{message: events.SessionStable{SessionID: "{session_id}"}, writers: []string{api, sender}, readers: []string{sender}},
+		{message: events.PhoneOffline{SessionID: "{session_id}"}, writers: []string{api, sender}, readers: []string{sender}},
 		{message: events.CampaignChanged{CampaignID: "{campaign_id}"}, writers: []string{api, sender}, readers: []string{sender}},
-		// The api writes these two when an operator replays one.
 		{message: events.MessageReceipt{CampaignID: "{campaign_id}"}, writers: []string{api, sender}, readers: []string{sender}},
 		{message: events.MessageReceived{SessionID: "{session_id}"}, writers: []string{api, sender}, readers: []string{sender}},
 	}
