@@ -97,6 +97,7 @@ func (a *App) wireHost(_ context.Context, p *parts) error {
 	}
 	p.sweeper, err = sender.NewSweeper(sender.SweeperOptions{
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Queue: p.queue, Watcher: p.queue, Log: a.options.Log,
+		Registerer: a.registry,
 	})
 	return err
 }
