@@ -51,7 +51,7 @@ func (a *App) open(ctx context.Context, cleanups *cleanups) (*parts, error) {
 	if a.does(RoleAPI) {
 		wires = append(wires, a.wireAPI)
 	}
-	for _, wire := range wires {
+	for _, wire := range append(wires, a.wireMetrics) {
 		if err := wire(ctx, opened); err != nil {
 			return nil, err
 		}
