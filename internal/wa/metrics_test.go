@@ -22,7 +22,7 @@ func TestAMissedRetryIsKnownByWhatsmeowsText(t *testing.T) {
 	device := &store.Device{ID: &own, LIDs: store.NoopDevice.LIDs, EventBuffer: store.NoopDevice.EventBuffer}
 	client := whatsmeow.NewClient(device, bridge(slog.New(slog.DiscardHandler), "client", func() { missed <- struct{}{} }))
 	client.SynchronousAck = true
-	client.DangerousInternals().HandleReceipt(t.Context(), &waBinary.Node{
+	client.DangerousInternals().HandleReceipt(t.Context(), &waBinary.Node{ //nolint:staticcheck // "deprecated" is its warning to products; a test may
 		Tag: "receipt",
 		Attrs: waBinary.Attrs{"id": "3EB0AAAABBBBCCCCDDDDEE", "type": "retry", "t": "1750000000",
 			"from": types.NewJID("5491140000001", types.DefaultUserServer)},
