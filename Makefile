@@ -14,8 +14,11 @@ RACE := $(shell test "$$($(GO) env CGO_ENABLED 2>/dev/null)" = 1 && command -v "
 # for a connection at once are reported now and then. Both write the same value. Everything else, and all of ours, is watched.
 UNWATCHED := $(if $(RACE),-gcflags=go.mau.fi/util/exsync=-race=false)
 
+# An installed promtool is used as it is; without one it is built.
+PROMTOOL ?= $(or $(shell command -v promtool 2>/dev/null),bin/promtool)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test e2e check-deployments bench cover update-golden lint fmt vuln
+.PHONY: help demo run build test rules e2e check-deployments bench cover update-golden lint fmt vuln
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -34,6 +37,21 @@ ifeq ($(RACE),)
 	@echo "***" >&2; echo "*** No C compiler, or cgo is off: the tests run WITHOUT the race detector." >&2; echo "***" >&2
 endif
 	$(GO) test $(RACE) $(UNWATCHED) -timeout 10m $(PKG)
+ifeq ($(PKG),./...)
+	@$(MAKE) --no-print-directory rules
+endif
+
+rules: $(PROMTOOL) ## test the alert rules with promtool, and hold rules, dashboards and runbooks against the metrics
+	$(PROMTOOL) check rules --lint=all --lint-fatal deployments/prometheus/rules.yml
+	$(PROMTOOL) test rules deployments/prometheus/rules_test.yml
+	cd deployments/observe && $(GO) test -count=1 ./... # the files are outside of its module, so that a cached result would be stale
+
+# promtool's version is pinned in a module of its own; it takes some minutes the first time. None of the ways in which it finds targets is needed.
+bin/promtool: deployments/observe/go.mod
+	@echo "promtool is not installed (Debian has it in the package prometheus): it is built from its Go module, once, which takes some minutes"
+	@cd deployments/observe && CGO_ENABLED=0 $(GO) build -tags remove_all_sd -o ../../bin/promtool github.com/prometheus/prometheus/cmd/promtool || \
+		{ echo "promtool could not be built; install it (apt-get install prometheus), or give its path: make rules PROMTOOL=/path/to/promtool" >&2; exit 1; }
+	@touch bin/promtool
 
 e2e: build ## run the services as processes, end senders in the middle, and count (ARGS=--json)
 	CGO_ENABLED=0 $(GO) build -o bin/nats-server github.com/nats-io/nats-server/v2
@@ -52,9 +70,10 @@ cover: ## measure test coverage over all packages, into bin/cover.html
 	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
 	@$(GO) tool cover -func=bin/cover.out | tail -n 1
 
-update-golden: ## write the golden files of the messages, docs/asyncapi.json and docs/queues.md anew; read the difference before you commit it
+update-golden: ## write the golden files and the generated pages (metrics, queues, AsyncAPI) anew; read the difference before you commit it
 	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/events/...
 	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/bus/contract
+	UPDATE_GOLDEN=1 $(GO) test -count=1 -run MetricsPage ./internal/app
 
 lint: ## run the linters of .golangci.yml
 	$(TOOL) golangci-lint run $(PKG)

@@ -23,6 +23,14 @@ func TestPrometheusAsksEveryService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(loaded.RuleFiles) != 1 || filepath.Base(loaded.RuleFiles[0]) != "rules.yml" {
+		t.Errorf("it loads the rules %v", loaded.RuleFiles)
+	}
+	for _, rules := range loaded.RuleFiles {
+		if _, err := os.Stat(rules); err != nil {
+			t.Error(err)
+		}
+	}
 	scrapes, err := loaded.GetScrapeConfigs()
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/linker"
-	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 )
@@ -101,6 +100,8 @@ type Options struct {
 	SeeQR func(qr string)
 	// SeeFact is told of every fact as it is published; nil: nobody is.
 	SeeFact func(subject string, data []byte)
+	// SeeCollector is told of every metric that is registered; nil: nobody is.
+	SeeCollector func(prometheus.Collector)
 	// Log takes the log of every part; nil: it is dropped.
 	Log *slog.Logger
 }
@@ -172,7 +173,7 @@ func (a *App) capacity() session.Capacity {
 // App is one process of the product.
 type App struct {
 	options  Options
-	registry *prometheus.Registry
+	registry registry
 	ready    chan struct{}
 	address  atomic.Pointer[string]
 	queue    atomic.Pointer[bus.Bus]
@@ -203,7 +204,7 @@ func New(options Options) (*App, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	return &App{options: options, registry: ops.NewRegistry(), ready: make(chan struct{})}, nil
+	return &App{options: options, registry: newRegistry(options.SeeCollector), ready: make(chan struct{})}, nil
 }
 
 // Ready is closed when HTTP requests are answered and the workers take jobs.

@@ -140,8 +140,16 @@ type benchProduct struct {
 
 func newProduct(b *testing.B, simulator *wasim.Server) (benchProduct, func()) {
 	b.Helper()
-	product, err := app.New(app.Options{DataDir: b.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(),
-		Log: slog.New(slog.DiscardHandler)})
+	return newProductWith(b, simulator, "+5491150000099", func(*app.Options) {})
+}
+
+// newProductWith is newProduct with another phone and other options.
+func newProductWith(b *testing.B, simulator *wasim.Server, number string, change func(*app.Options)) (benchProduct, func()) {
+	b.Helper()
+	options := app.Options{DataDir: b.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(),
+		Log: slog.New(slog.DiscardHandler)}
+	change(&options)
+	product, err := app.New(options)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -153,7 +161,7 @@ func newProduct(b *testing.B, simulator *wasim.Server) (benchProduct, func()) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	phone, err := simulator.NewPhone("+5491150000099")
+	phone, err := simulator.NewPhone(number)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/bus/embed"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
@@ -62,6 +63,8 @@ type stores struct {
 	keys store.Keys
 	// health tells whether the database answers.
 	health func(context.Context) error
+	// disk measures the disk that the database is on.
+	disk func(context.Context) (ops.Disk, error)
 }
 
 func (a *App) openDoors(ctx context.Context, d *doors, closing *cleanups) error {
@@ -89,6 +92,7 @@ func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) err
 		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(), histories: database.Histories(),
 		documents: database.Documents(), idempotency: database.Idempotency(),
 	}
+	d.disk = func(context.Context) (ops.Disk, error) { return ops.MeasureFolder(a.options.DataDir) }
 	d.health = func(ctx context.Context) error {
 		_, err := d.sessions.List(ctx, session.Filter{}, store.Page{Size: 1})
 		return err
@@ -110,6 +114,10 @@ func (a *App) openMongo(ctx context.Context, d *doors, closing *cleanups) error 
 		sessions: database.Sessions(), egresses: database.Egresses(), campaigns: database.Campaigns(), deliveries: database.Deliveries(), suppressions: database.Suppressions(), histories: database.Histories(),
 		documents: database.Documents(), idempotency: database.Idempotency(),
 		keys: database.Keys(), health: database.Health,
+		disk: func(ctx context.Context) (measured ops.Disk, err error) {
+			measured.Size, measured.Free, err = database.Disk(ctx)
+			return measured, err
+		},
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (a *App) open(ctx context.Context, cleanups *cleanups) (*parts, error) {
 	if a.does(RoleAPI) {
 		wires = append(wires, a.wireAPI)
 	}
-	for _, wire := range wires {
+	for _, wire := range append(wires, a.wireMetrics) {
 		if err := wire(ctx, opened); err != nil {
 			return nil, err
 		}
@@ -97,6 +97,7 @@ func (a *App) wireHost(_ context.Context, p *parts) error {
 	}
 	p.sweeper, err = sender.NewSweeper(sender.SweeperOptions{
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Queue: p.queue, Watcher: p.queue, Log: a.options.Log,
+		Registerer: a.registry,
 	})
 	return err
 }

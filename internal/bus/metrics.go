@@ -33,7 +33,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "job_duration_seconds",
 			Help:    "How long a handler had a job, by kind.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 10), NativeHistogramBucketFactor: 1.1,
 		}, []string{"kind"}),
 		redelivered: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "job_redeliveries_total", Help: "Deliveries of jobs that were not the first, by kind.",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/components/cqrs"
+	watermillmetrics "github.com/ThreeDotsLabs/watermill/components/metrics"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"golang.org/x/sync/errgroup"
 
@@ -77,6 +78,9 @@ func (w *Worker) build(closeTimeout time.Duration) error {
 		return fmt.Errorf("make the router: %w", err)
 	}
 	w.router.AddMiddleware(w.settle)
+	if registerer := w.bus.options.Registerer; registerer != nil { // inside the settlement: what a handler itself said
+		w.router.AddMiddleware(watermillmetrics.NewPrometheusMetricsBuilder(registerer, "watermill", "").NewRouterMiddleware().Middleware)
+	}
 	w.commands, err = cqrs.NewCommandProcessorWithConfig(w.router, cqrs.CommandProcessorConfig{
 		GenerateSubscribeTopic: func(params cqrs.CommandProcessorGenerateSubscribeTopicParams) (string, error) {
 			return params.CommandHandler.HandlerName(), nil

@@ -23,6 +23,7 @@ type attempt struct {
 	egress  string
 	began   time.Time
 	state   session.LinkState
+	entered time.Time // the state
 	signals chan session.Signal
 	nudges  chan struct{}
 	// inLine: others wait on the same egress. heldUntil is until when the egress is this link's; zero: it never was. keeping is when to hold it anew.
@@ -57,7 +58,7 @@ func newAttempt(l *Linker, job events.LinkSession, current session.Session) *att
 	deadline := time.NewTimer(time.Hour)
 	deadline.Stop()
 	return &attempt{
-		linker: l, job: job, user: current.UserID, egress: current.EgressName(), keeping: time.NewTicker(keepEvery), state: current.Link.State, began: time.Now(), deadline: deadline,
+		linker: l, job: job, user: current.UserID, egress: current.EgressName(), keeping: time.NewTicker(keepEvery), state: current.Link.State, began: time.Now(), entered: time.Now(), deadline: deadline,
 		log:    l.options.Log.With("session", string(job.SessionID), "link", job.LinkID),
 		nudges: make(chan struct{}, 1), refusals: make(chan session.PairRefused, 1), answers: time.NewTicker(answerEvery),
 	}

@@ -164,6 +164,7 @@ func New(options Options) (*Linker, error) {
 
 // Handle does one link job. It returns nil when the link has ended, however it ended; an error means that the job should come again.
 func (l *Linker) Handle(ctx context.Context, job events.LinkSession) error {
+	defer l.metrics.hold()()
 	current, err := l.options.Sessions.Get(ctx, job.SessionID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -381,6 +381,9 @@ func TestLinkByQRTellsItsStoryOnce(t *testing.T) {
 		if got := testutil.ToFloat64(s.linker.metrics.readyDuplicates); got != 1 {
 			t.Errorf("%v ready duplicates, want 1", got)
 		}
+		if got := testutil.CollectAndCount(s.linker.metrics.steps); got != 5 {
+			t.Errorf("the times of %d states were taken, want those of queued, connecting, qr, paired and restarting", got)
+		}
 	})
 }
 
@@ -392,11 +395,18 @@ func TestCodesAreShownInTurnAndExpire(t *testing.T) {
 		request := <-s.pairing
 		began := time.Now()
 		s.step(request, offered)
+		time.Sleep(10 * time.Second)
+		if held := testutil.ToFloat64(s.linker.metrics.held); held < 10 || held > 15 {
+			t.Errorf("the job has been in hand for %v seconds", held)
+		}
 		if err := s.end(ended); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took != 100*time.Second {
 			t.Errorf("three codes were shown for %s, want 60 + 20 + 20 s", took)
+		}
+		if held := testutil.ToFloat64(s.linker.metrics.held); held != 0 {
+			t.Errorf("no job is in hand, and has been for %v seconds", held)
 		}
 		s.published(session.LinkConnecting, session.LinkQR, session.LinkQR, session.LinkQR, session.LinkExpired)
 		times := map[string]int{}

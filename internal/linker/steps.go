@@ -233,7 +233,7 @@ func (a *attempt) stepWith(ctx context.Context, event session.LinkEvent, also fu
 		a.log.Info("link event ignored", "state", string(stored.Link.State), "event", string(event.Kind))
 		return nil
 	}
-	a.state = stored.Link.State
+	a.enter(stored.Link.State)
 	a.arm(event)
 	a.log.Info(messages[a.state], "reason", string(event.Reason)) //nolint:sloglint // one constant for each state
 	err = a.linker.options.Facts.PublishFact(ctx, events.LinkChanged{Version: events.FactVersion, SessionID: stored.ID, UserID: stored.UserID,
@@ -251,6 +251,13 @@ func (a *attempt) stepWith(ctx context.Context, event session.LinkEvent, also fu
 
 func (a *attempt) hasPaired() bool {
 	return a.state == session.LinkPaired || a.state == session.LinkRestarting
+}
+
+// enter notes the link's new state, and how long it was in the one before.
+func (a *attempt) enter(state session.LinkState) {
+	now := time.Now()
+	a.linker.metrics.steps.WithLabelValues(string(a.state)).Observe(now.Sub(a.entered).Seconds())
+	a.state, a.entered = state, now
 }
 
 // arm sets the deadline of the state: leaving a state cancels its deadline.

@@ -185,3 +185,29 @@ func (b *Budgets) Factor(ctx context.Context, session string) (int, error) {
 	}
 	return 4, nil
 }
+
+// Usage is what a session has sent lately, as its caps count it.
+type Usage struct {
+	// Hour and Day are the messages of the last hour and of the last 24 hours, NewInDay those of the last 24 hours to people who never wrote.
+	Hour, Day, NewInDay int
+}
+
+// Used gives what a session has sent lately.
+func (b *Budgets) Used(ctx context.Context, session string) (Usage, error) {
+	var known budget
+	var usage Usage
+	if _, err := read(ctx, b.bucket, budgetPrefix+session, &known); err != nil {
+		return usage, err
+	}
+	now := time.Now()
+	for _, minute := range known.Minutes {
+		if minute.ends(time.Hour).After(now) {
+			usage.Hour += minute.Sent
+		}
+		if minute.ends(oneDay).After(now) {
+			usage.Day += minute.Sent
+			usage.NewInDay += minute.New
+		}
+	}
+	return usage, nil
+}

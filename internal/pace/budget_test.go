@@ -166,3 +166,25 @@ func TestAGapOfItsOwnCountsFromTheTurnBefore(t *testing.T) {
 		}
 	})
 }
+
+func TestUsageIsWhatTheCapsCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budgets := NewBudgets(&Memory{})
+		for i := range 3 {
+			if _, err := budgets.Take(t.Context(), Spending{Session: "ses_a", Limits: campaign.Limits{Daily: 100}, New: i == 0}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := budgets.Take(t.Context(), Spending{Session: "ses_a", Limits: campaign.Limits{Daily: 100}}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := budgets.Used(t.Context(), "ses_a"); got != (Usage{Hour: 1, Day: 4, NewInDay: 1}) || err != nil {
+			t.Errorf("used %+v: %v", got, err)
+		}
+		time.Sleep(23 * time.Hour)
+		if got, err := budgets.Used(t.Context(), "ses_a"); got != (Usage{Day: 1}) || err != nil {
+			t.Errorf("a day later %+v: %v", got, err)
+		}
+	})
+}

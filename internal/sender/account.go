@@ -21,6 +21,7 @@ type Budgets interface {
 	Take(ctx context.Context, wanted pace.Spending) (pace.Refusal, error)
 	Trouble(ctx context.Context, session string) error
 	Factor(ctx context.Context, session string) (int, error)
+	Used(ctx context.Context, session string) (pace.Usage, error)
 }
 
 // isStranger tells whether a recipient never wrote to the session.
@@ -70,12 +71,17 @@ func (s *hosting) limitsOf(ctx context.Context, asked campaign.Limits) (campaign
 			return limits, err
 		}
 		s.own.limits, s.own.factor, s.own.at = limits, factor, now
+		s.showCaps(ctx, s.slowed(limits.Over(s.host.options.Limits)))
 	}
-	limits := asked.Over(s.own.limits.Over(s.host.options.Limits))
+	return s.slowed(asked.Over(s.own.limits.Over(s.host.options.Limits))), nil
+}
+
+// slowed gives limits as the session's age and health make them. The caller holds own.mu.
+func (s *hosting) slowed(limits campaign.Limits) campaign.Limits {
 	if !s.linked.LinkedAt.IsZero() {
 		limits = limits.WarmUp(time.Since(s.linked.LinkedAt))
 	}
-	return limits.SlowedBy(s.own.factor), nil
+	return limits.SlowedBy(s.own.factor)
 }
 
 // paceFor waits for the turn of a message.

@@ -49,6 +49,7 @@ func (s *hosting) recordLogout(ctx context.Context, ended session.Ended) {
 	if !ended.Reason.CoolsDown() || !s.lease.Held() {
 		return
 	}
+	s.host.metrics.losses.lost(s.egress, ended.Reason, s.linked.LinkedAt)
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	err := s.host.options.Egresses.Record(ctx, session.Logout{Session: s.id, Egress: s.egress, Phone: s.linked.Device.Phone, Reason: ended.Reason,

@@ -115,8 +115,12 @@ func NewHost(options HostOptions) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{options: options, metrics: metrics, dialling: make(chan struct{}, 1), nudges: newNudges(),
-		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}, yielding: map[session.ID]time.Time{}}, nil
+	h := &Host{options: options, metrics: metrics, dialling: make(chan struct{}, 1), nudges: newNudges(),
+		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}, yielding: map[session.ID]time.Time{}}
+	if err := register(options.Registerer, newSilences(h)); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // Run hosts sessions until the context ends, and returns when the last one is given up (hosting.go says in which order).
@@ -202,22 +206,17 @@ func wanted() []session.State {
 
 // sweep looks at every session that a host has work with.
 func (h *Host) sweep(ctx context.Context, hostings *sync.WaitGroup) error {
-	page := store.Page{Size: store.MaxPageSize}
-	for {
-		list, err := h.options.Sessions.List(ctx, session.Filter{States: wanted()}, page)
-		if err != nil {
-			return fmt.Errorf("list sessions: %w", err)
-		}
-		for _, found := range list.Items {
-			if err := h.consider(ctx, found, hostings); err != nil {
-				return err
-			}
-		}
-		if list.Next == "" {
-			return nil
-		}
-		page.After = list.Next
+	found, err := session.ListAll(ctx, h.options.Sessions, session.Filter{States: wanted()})
+	if err != nil {
+		return err
 	}
+	h.metrics.fleet.show(found)
+	for _, one := range found {
+		if err := h.consider(ctx, one, hostings); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // follow looks at the sessions that something was said about. One that another worker had may be free now.
@@ -280,6 +279,7 @@ func (h *Host) consider(ctx context.Context, found session.Session, hostings *sy
 	h.hosted[found.ID] = hosting
 	h.mu.Unlock()
 	h.metrics.hosted.Inc()
+	h.metrics.losses.expect(hosting.egress)
 	hostings.Go(func() {
 		defer h.metrics.hosted.Dec()
 		h.finished(ctx, hosting, hosting.run(ctx))

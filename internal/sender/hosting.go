@@ -33,6 +33,8 @@ type hosting struct {
 	closing      chan struct{}
 	beginClosing func()
 	wasReady     atomic.Bool
+	// heard asks the connection how long it has brought nothing; nil while there is none.
+	heard heard
 	// linked is the record as the hosting began; set before the connection is opened.
 	linked    session.Session
 	stability *stability
@@ -100,6 +102,7 @@ func (s *hosting) run(ctx context.Context) error {
 	err := s.serve(ctx, held, cut)
 	s.stability.broken()
 	s.endPhoneWatch()
+	s.forgetCaps()
 	cut()
 	watching.Wait()
 
@@ -206,6 +209,8 @@ func (s *hosting) open(ctx, held context.Context, current session.Session) error
 		return errMoving()
 	}
 	s.connection = connection
+	silence := connection.Silence
+	s.heard.Store(&silence)
 	return nil
 }
 
@@ -244,6 +249,7 @@ func (s *hosting) hold(ctx context.Context, current session.Session) (session.Se
 			continue
 		case <-s.journal.due.C:
 			s.flushSends(ctx)
+			s.showCapsAgain(ctx)
 			continue
 		case <-s.look:
 		}

@@ -6,7 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/fault"
+	"github.com/dannsalud/broadcaster/internal/session"
 )
 
 type hostMetrics struct {
@@ -19,6 +21,9 @@ type hostMetrics struct {
 	retries         prometheus.Counter
 	qrIgnored       prometheus.Counter
 	readyDuplicates prometheus.Counter
+	caps            *prometheus.GaugeVec
+	fleet           *fleetMetrics
+	losses          *logoutMetrics
 }
 
 func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
@@ -54,8 +59,24 @@ func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 			Name: "wa_hosted_ready_duplicates_total", Help: "Reports of a connected session that was ready already.",
 		}),
 	}
+	for _, attention := range []session.Attention{session.AttentionWarn, session.AttentionAlert} {
+		m.phonesOffline.WithLabelValues(string(attention))
+	}
+	var err error
+	if m.fleet, err = newFleetMetrics(registerer); err != nil {
+		return nil, err
+	}
+	if m.losses, err = newLogoutMetrics(registerer); err != nil {
+		return nil, err
+	}
+	if m.caps, err = newCapMetric(registerer); err != nil {
+		return nil, err
+	}
 	return m, register(registerer, m.hosted, m.stable, m.phonesOffline, m.sends, m.paceWait, m.receipts, m.retries, m.qrIgnored, m.readyDuplicates)
 }
+
+// endedElsewhere is the label of a slice whose campaign went on without it.
+const endedElsewhere = "elsewhere"
 
 // sent counts a request to send by what came of it.
 func (m *hostMetrics) sent(err error, took time.Duration) {
@@ -70,6 +91,8 @@ type runnerMetrics struct {
 	running   prometheus.Gauge
 	failures  *prometheus.CounterVec
 	suspected prometheus.Counter
+	slices    *prometheus.CounterVec
+	recorded  *prometheus.CounterVec
 }
 
 func newRunnerMetrics(registerer prometheus.Registerer) (*runnerMetrics, error) {
@@ -83,14 +106,29 @@ func newRunnerMetrics(registerer prometheus.Registerer) (*runnerMetrics, error) 
 		suspected: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "campaigns_suspected_total", Help: "Slices at whose end few of the campaign's sent messages had been delivered: WhatsApp may be dropping them.",
 		}),
+		slices: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "campaign_slices_total", Help: "Slices of campaigns that ended here, by how: queue (another slice follows), complete, pause, fail, elsewhere (a person or another worker went on with the campaign).",
+		}, []string{"end"}),
+		recorded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "deliveries_recorded_total", Help: "Deliveries that got a state from a try to send them, by that state: sent, skipped, failed, unknown (it is tried again under the same id).",
+		}, []string{"state"}),
 	}
-	return m, register(registerer, m.running, m.failures, m.suspected)
+	for _, class := range fault.Classes() {
+		m.failures.WithLabelValues(class.Label())
+	}
+	for _, end := range []string{string(campaign.Queue), string(campaign.Complete), string(campaign.Pause), string(campaign.Fail), endedElsewhere} {
+		m.slices.WithLabelValues(end)
+	}
+	for _, state := range []campaign.DeliveryState{campaign.Sent, campaign.Skipped, campaign.FailedDelivery, campaign.Unknown} {
+		m.recorded.WithLabelValues(string(state))
+	}
+	return m, register(registerer, m.running, m.failures, m.suspected, m.slices, m.recorded)
 }
 
 type projectorMetrics struct {
 	projected *prometheus.CounterVec
 	missing   prometheus.Counter
-	delay     prometheus.Histogram
+	delay     *prometheus.HistogramVec
 	batch     prometheus.Histogram
 }
 
@@ -102,10 +140,10 @@ func newProjectorMetrics(registerer prometheus.Registerer) (*projectorMetrics, e
 		missing: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "receipts_without_delivery_total", Help: "Receipts for deliveries that are not in the store.",
 		}),
-		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "receipt_delay_seconds", Help: "Time from a contact's confirmation to its record in the delivery.",
+		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "receipt_delay_seconds", Help: "Time from a contact's confirmation to its record in the delivery, by kind.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 5, 10, 60, 300, 3600, 86400}, NativeHistogramBucketFactor: 1.1,
-		}),
+		}, []string{"kind"}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "receipts_batch_size", Help: "Outcomes that one write of receipts held.",
 			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500}, NativeHistogramBucketFactor: 1.1,

@@ -67,7 +67,7 @@ func (p *Projector) Handle(ctx context.Context, fact events.MessageReceipt) erro
 		return fmt.Errorf("project a receipt: %w", ctx.Err())
 	}
 	p.metrics.projected.WithLabelValues(string(fact.Receipt)).Add(float64(len(fact.MessageIDs)))
-	p.metrics.delay.Observe(max(0, time.Since(fact.At).Seconds()))
+	p.metrics.delay.WithLabelValues(string(fact.Receipt)).Observe(max(0, time.Since(fact.At).Seconds()))
 	return nil
 }
 

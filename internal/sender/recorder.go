@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dannsalud/broadcaster/internal/campaign"
 )
 
@@ -15,6 +17,8 @@ const recordEvery = 200 * time.Millisecond
 // recorder writes the outcomes of a run in batches, beside the sending, so that a send does not wait for the disk.
 type recorder struct {
 	deliveries campaign.Deliveries
+	// recorded counts what was written, by state.
+	recorded *prometheus.CounterVec
 	// limit is the length of a full batch.
 	limit    int
 	outcomes chan campaign.Outcome
@@ -24,8 +28,8 @@ type recorder struct {
 	err error
 }
 
-func newRecorder(deliveries campaign.Deliveries, limit int) *recorder {
-	return &recorder{deliveries: deliveries, limit: limit, outcomes: make(chan campaign.Outcome, limit), flushes: make(chan chan error)}
+func newRecorder(deliveries campaign.Deliveries, recorded *prometheus.CounterVec, limit int) *recorder {
+	return &recorder{deliveries: deliveries, recorded: recorded, limit: limit, outcomes: make(chan campaign.Outcome, limit), flushes: make(chan chan error)}
 }
 
 // add hands an outcome over. It waits while a full batch is being written.
@@ -86,6 +90,9 @@ func (r *recorder) write(ctx context.Context, batch []campaign.Outcome) []campai
 		part := batch[:min(len(batch), campaign.MaxBatch)]
 		if _, err = r.deliveries.Record(ctx, part); err == nil {
 			batch = batch[len(part):]
+			for _, outcome := range part {
+				r.recorded.WithLabelValues(string(outcome.State)).Inc()
+			}
 		}
 	}
 	if err != nil {

@@ -32,7 +32,7 @@ func newRun(r *Runner, current campaign.Campaign) (*run, error) {
 		return nil, err
 	}
 	return &run{runner: r, options: &r.options, campaign: current, templates: templates, deadline: time.Now().Add(r.options.Slice),
-		suppressed: suppressed{store: r.options.Suppressions}, recorder: newRecorder(r.options.Deliveries, r.options.Batch)}, nil
+		suppressed: suppressed{store: r.options.Suppressions}, recorder: newRecorder(r.options.Deliveries, r.metrics.recorded, r.options.Batch)}, nil
 }
 
 // work sends until every delivery is settled or something ends the slice. What the store holds is always at least what was sent: an

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -174,6 +175,7 @@ func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
 	if err != nil {
 		return fmt.Errorf("run campaign %s: %w", current.ID, err)
 	}
+	r.metrics.slices.WithLabelValues(cmp.Or(string(end.event), endedElsewhere)).Inc()
 	r.suspect(ctx, current, log)
 	log.Info("campaign slice ended", "slice", current.Slice, "how", string(end.event), "reason", end.reason)
 	return r.conclude(ctx, current, end)

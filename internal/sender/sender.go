@@ -32,6 +32,8 @@ type Connection interface {
 	LookUp(ctx context.Context, phones []string) ([]session.OnWhatsApp, error)
 	// AskPhone asks the account's phone for a sign of life, which is a signal when it comes.
 	AskPhone(ctx context.Context) error
+	// Silence gives how long the connection has brought nothing; false where that is not known. It may be called at any time.
+	Silence() (silent time.Duration, felt bool)
 	// Logout removes the device from the phone's list and deletes its keys.
 	Logout(ctx context.Context) error
 	// Close ends the connection and waits for the signal that is being handled, which is then not confirmed to WhatsApp; no signal is

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -27,13 +29,18 @@ type SweeperOptions struct {
 	Every time.Duration
 	// Log takes what is put back to work; nil: it is dropped.
 	Log *slog.Logger
+	// Registerer takes the metrics; nil: they are not exposed.
+	Registerer prometheus.Registerer
 }
 
 // Sweeper puts campaigns back to work that nobody works on: those whose job was lost between the store and the queue (a crash between
 // two writes) and those whose limit is over. It settles what a cancelled campaign left. Several may run at once: each step may be repeated.
 type Sweeper struct {
 	options SweeperOptions
+	metrics *campaignMetrics
 	nudges  chan struct{}
+	// counted is when the deliveries were last counted. Only Run touches it.
+	counted time.Time
 
 	mu        sync.Mutex
 	cancelled map[campaign.ID]struct{}
@@ -46,7 +53,11 @@ func NewSweeper(options SweeperOptions) (*Sweeper, error) {
 	}
 	options.Every = orDefault(options.Every, DefaultSweepEvery)
 	options.Log = orDiscard(options.Log)
-	return &Sweeper{options: options, nudges: make(chan struct{}, 1), cancelled: map[campaign.ID]struct{}{}}, nil
+	metrics, err := newCampaignMetrics(options.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Sweeper{options: options, metrics: metrics, nudges: make(chan struct{}, 1), cancelled: map[campaign.ID]struct{}{}}, nil
 }
 
 // Run sweeps at the start, whenever a session changes or a campaign is cancelled, and every so often, until the context ends.
@@ -115,7 +126,9 @@ const recallFor = 24 * time.Hour
 
 // sweep looks at every campaign that is neither planned nor ended.
 func (s *Sweeper) sweep(ctx context.Context) error {
-	return s.each(ctx, []campaign.State{campaign.Scheduled, campaign.Queued, campaign.Running, campaign.Paused}, func(found campaign.Campaign) error {
+	seen := newCensus()
+	err := s.each(ctx, swept(), func(found campaign.Campaign) error {
+		seen.see(found, time.Now())
 		if found.State == campaign.Scheduled {
 			return s.beginLate(ctx, found)
 		}
@@ -124,6 +137,11 @@ func (s *Sweeper) sweep(ctx context.Context) error {
 		}
 		return s.restore(ctx, found)
 	})
+	if err != nil {
+		return err
+	}
+	s.metrics.show(seen)
+	return s.countDeliveries(ctx, seen.active)
 }
 
 // each visits the campaigns in some states.

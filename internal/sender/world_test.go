@@ -141,9 +141,13 @@ func (w *world) runner(hands int, change func(*RunnerOptions)) (runner *Runner, 
 	return runner, w.start(func(ctx context.Context) error { return w.queue.work(ctx, runner.Handle, hands) })
 }
 
-func (w *world) sweeper() (stop func()) {
+func (w *world) sweeper() (stop func()) { return w.measuredSweeper(nil) }
+
+// measuredSweeper is a sweeper whose metrics are read.
+func (w *world) measuredSweeper(registerer prometheus.Registerer) (stop func()) {
 	w.t.Helper()
-	sweeper, err := NewSweeper(SweeperOptions{Sessions: w.sessions(), Campaigns: w.campaigns(), Deliveries: w.deliveries(), Queue: w.queue, Watcher: w.queue})
+	sweeper, err := NewSweeper(SweeperOptions{Sessions: w.sessions(), Campaigns: w.campaigns(), Deliveries: w.deliveries(), Queue: w.queue, Watcher: w.queue,
+		Registerer: registerer})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -844,6 +848,12 @@ func (c *connection) AskPhone(context.Context) error {
 	defer c.whatsapp.mu.Unlock()
 	c.whatsapp.asked++
 	return nil
+}
+
+func (c *connection) Silence() (time.Duration, bool) {
+	c.whatsapp.mu.Lock()
+	defer c.whatsapp.mu.Unlock()
+	return time.Since(c.openedAt), !c.closed
 }
 
 func (c *connection) Logout(context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
@@ -82,13 +83,18 @@ type clientOptions struct {
 func (g *Gateway) newClient(owner *keys.Owner, device *store.Device, options clientOptions) *Client {
 	life, endLife := context.WithCancel(context.Background())
 	log := g.log.With("session", string(options.session))
-	inner := whatsmeow.NewClient(device, bridge(log, "client"))
+	inner := whatsmeow.NewClient(device, bridge(log, "client", g.metrics.answered.WithLabelValues(retryMissed).Inc))
 	inner.SynchronousAck = true
 	inner.EnableDecryptedEventBuffer = true
 	inner.UseRetryMessageStore = true
 	inner.AutoTrustIdentity = true
 	inner.DisableLoginAutoReconnect = true
 	inner.EnableAutoReconnect = false
+	answered := g.metrics.answered.WithLabelValues(retryAnswered)
+	inner.PreRetryCallback = func(*events.Receipt, types.MessageID, int, *waE2E.Message) bool {
+		answered.Inc()
+		return true
+	}
 	inner.BackgroundEventCtx = life
 	inner.SetPreLoginHTTPClient(options.way.socket)
 	inner.SetWebsocketHTTPClient(options.way.socket)
@@ -138,6 +144,14 @@ func (c *Client) connect(ctx context.Context) error {
 
 // Connected tells whether the session is logged in now.
 func (c *Client) Connected() bool { return c.whatsmeow.IsLoggedIn() && c.whatsmeow.IsConnected() }
+
+// Silence gives how long the connection has brought nothing, whatever it was; false where nothing is felt, as in a connection that has ended.
+func (c *Client) Silence() (silent time.Duration, felt bool) {
+	if c.way.pulse == nil || c.closed.Load() {
+		return 0, false
+	}
+	return c.way.pulse.age(), true
+}
 
 // Close ends the connection. No signal is handled after it returned, and it waits for one that is. It must not be called by a signal's handler.
 func (c *Client) Close() {

@@ -2,25 +2,49 @@ package wa
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 
+	"go.mau.fi/whatsmeow"
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
 
 // bridge gives whatsmeow a logger that writes into ours. whatsmeow's texts hold phone numbers, hidden ids and sometimes whole stanzas:
 // only its warnings and errors are passed on, one level lower (what matters of them comes as a signal or an error too), and
 // everything in them that could name a person or hold a key is hidden.
-func bridge(log *slog.Logger, module string) waLog.Logger {
-	return whatsmeowLog{log: log.With("module", "whatsmeow/"+module)}
+//
+// missed is called for a message that could not be sent again: whatsmeow says so in its log, and nowhere else.
+func bridge(log *slog.Logger, module string, missed func()) waLog.Logger {
+	return whatsmeowLog{log: log.With("module", "whatsmeow/"+module), missed: missed}
 }
 
-type whatsmeowLog struct{ log *slog.Logger }
+type whatsmeowLog struct {
+	log    *slog.Logger
+	missed func()
+}
+
+// missedRetry begins whatsmeow's text about a message that could not be sent again (its retry.go); metrics_test.go holds it against the library.
+const missedRetry = "Failed to handle retry receipt"
 
 // Errorf implements waLog.Logger.
 func (l whatsmeowLog) Errorf(format string, arguments ...any) {
+	if strings.HasPrefix(format, missedRetry) && !interrupted(arguments) {
+		l.missed()
+	}
 	l.write(slog.LevelWarn, format, arguments)
+}
+
+// interrupted tells whether what failed comes again: it is confirmed to WhatsApp only when it did not fail by the end of its connection.
+func interrupted(arguments []any) bool {
+	for _, argument := range arguments {
+		if err, is := argument.(error); is && (errors.Is(err, context.Canceled) || errors.Is(err, whatsmeow.ErrNotConnected)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Warnf implements waLog.Logger.

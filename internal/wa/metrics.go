@@ -1,8 +1,10 @@
 package wa
 
 import (
-	"errors"
 	"fmt"
+	"regexp"
+	"runtime/debug"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mau.fi/whatsmeow/types"
@@ -14,7 +16,15 @@ type metrics struct {
 	receipts   *prometheus.CounterVec
 	reconnects *prometheus.CounterVec
 	outdated   *prometheus.CounterVec
+	answered   *prometheus.CounterVec
+	library    prometheus.Gauge
 }
+
+// The values of the label "result" of wa_retry_receipts_total.
+const (
+	retryAnswered = "answered"
+	retryMissed   = "missed"
+)
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
@@ -36,14 +46,56 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "wa_client_outdated_total",
 			Help: "Connections that WhatsApp refused because the client is outdated (405), by what was done: renewed (a newer version was at hand or fetched), current (there is no newer one), resting (it was looked for a short while ago), failed (it could not be fetched).",
 		}, []string{"result"}),
+		answered: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wa_retry_receipts_total",
+			Help: "Requests of contacts' devices to send a message again, by what came of them: answered (it was sent again), missed (it was not: a phone shows \"waiting for this message\").",
+		}, []string{"result"}),
+		library: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "wa_library_timestamp_seconds", Help: "When the whatsmeow of this build was committed; WhatsApp changes, and old versions of it stop working.",
+		}),
 	}
+	m.begin()
 	if registerer == nil {
 		return m, nil
 	}
-	if err := errors.Join(registerer.Register(m.sends), registerer.Register(m.receipts), registerer.Register(m.reconnects), registerer.Register(m.outdated)); err != nil {
-		return nil, fmt.Errorf("register WhatsApp metrics: %w", err)
+	for _, collector := range []prometheus.Collector{m.sends, m.receipts, m.reconnects, m.outdated, m.answered, m.library} {
+		if err := registerer.Register(collector); err != nil {
+			return nil, fmt.Errorf("register WhatsApp metrics: %w", err)
+		}
 	}
 	return m, nil
+}
+
+// begin makes the series of what is rare exist before it happens: an increase from nothing is none to Prometheus.
+func (m *metrics) begin() {
+	for _, cause := range []breach{breachLost, breachRestart, breachSilent, breachNoLogin, breachForsaken} {
+		m.reconnects.WithLabelValues(string(cause))
+	}
+	for _, result := range []string{versionRenewed, versionCurrent, versionResting, versionFailed} {
+		m.outdated.WithLabelValues(result)
+	}
+	m.answered.WithLabelValues(retryAnswered)
+	m.answered.WithLabelValues(retryMissed)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range info.Deps {
+			if at, dated := committed(module.Version); module.Path == "go.mau.fi/whatsmeow" && dated {
+				m.library.Set(float64(at.Unix()))
+			}
+		}
+	}
+}
+
+// pseudoVersion holds the time of a commit in a version of Go that stands for it (https://go.dev/ref/mod#pseudo-versions).
+var pseudoVersion = regexp.MustCompile(`[.-](\d{14})-[0-9a-f]{12}$`)
+
+// committed gives when a version without a tag was committed; false for others. whatsmeow has no tags.
+func committed(version string) (at time.Time, dated bool) {
+	found := pseudoVersion.FindStringSubmatch(version)
+	if found == nil {
+		return time.Time{}, false
+	}
+	at, err := time.Parse("20060102150405", found[1])
+	return at, err == nil
 }
 
 func (c *Client) countReceipt(event *events.Receipt) {

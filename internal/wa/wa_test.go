@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -38,6 +39,7 @@ type world struct {
 	keys      *keys.Store
 	log       *syncBuffer
 	logger    *slog.Logger
+	registry  *prometheus.Registry
 	// rest waits until nothing happens any more; nil: there is no bubble of virtual time that could tell.
 	rest func()
 }
@@ -88,7 +90,8 @@ func start(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gateway, err := wa.New(wa.Options{Keys: keyStore, Log: logger,
+	registry := prometheus.NewRegistry()
+	gateway, err := wa.New(wa.Options{Keys: keyStore, Log: logger, Registerer: registry,
 		Endpoint: wa.Endpoint{HTTPClient: simulator.HTTPClient(), RootKey: simulator.RootPublicKey()}})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +107,7 @@ func start(t *testing.T) *world {
 			t.Errorf("the simulator did not know: %v", err)
 		}
 	})
-	return &world{t: t, simulator: simulator, gateway: gateway, keys: keyStore, log: log, logger: logger}
+	return &world{t: t, simulator: simulator, gateway: gateway, keys: keyStore, log: log, logger: logger, registry: registry}
 }
 
 // ear collects the signals of one client.
@@ -602,6 +605,22 @@ func TestRetryReceiptIsAnsweredAfterARestart(t *testing.T) {
 	await(heard, func(receipt session.ReceiptArrived) bool { return receipt.Kind == session.ReceiptDelivered })
 	if received := contact.Received(); len(received) != 1 || received[0].Text != "again" {
 		t.Errorf("received %+v", received)
+	}
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() == "wa_retry_receipts_total" {
+			for _, metric := range family.GetMetric() {
+				results[metric.GetLabel()[0].GetValue()] = metric.GetCounter().GetValue()
+			}
+		}
+	}
+	// The first request may have been answered too, into the closing connection: then it came again.
+	if results["answered"] < 1 || results["missed"] != 0 {
+		t.Errorf("retry receipts by result: %v", results)
 	}
 }
 

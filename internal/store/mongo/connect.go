@@ -123,3 +123,15 @@ func (db *DB) Close() error {
 func (db *DB) run(ctx context.Context, database string, command bson.D, answer any) error {
 	return db.client.Database(database).RunCommand(ctx, command).Decode(answer)
 }
+
+// Disk gives the size of the disk that the server keeps its data on, and what is free on it, both in bytes; zeros when the server does not say.
+func (db *DB) Disk(ctx context.Context) (size, free uint64, err error) {
+	var stats struct {
+		Size float64 `bson:"fsTotalSize"`
+		Used float64 `bson:"fsUsedSize"`
+	}
+	if err := db.run(ctx, db.sessions.Database().Name(), bson.D{{Key: "dbStats", Value: 1}}, &stats); err != nil {
+		return 0, 0, db.classify(ctx, err)
+	}
+	return uint64(stats.Size), uint64(max(0, stats.Size-stats.Used)), nil
+}

@@ -117,6 +117,9 @@ func TestStoresWorkAgainAfterTheServerDied(t *testing.T) {
 		t.Fatal(err)
 	}
 	startServer(t, mongotest.ServerOptions{Dir: dir, Address: at.Host})
+	if size, free, err := db.Disk(t.Context()); err != nil || free > size {
+		t.Errorf("a disk of %d bytes with %d free: %v", size, free, err)
+	}
 	if err := db.Health(t.Context()); err != nil {
 		t.Fatal(err)
 	}
