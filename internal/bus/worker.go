@@ -171,6 +171,7 @@ func (w *Worker) claimConsumer(consumer, kind string) error {
 		return fmt.Errorf("worker: the consumer %s has a handler already", consumer)
 	}
 	w.kinds[consumer] = kind
+	w.bus.metrics.expect(kind)
 	return nil
 }
 
