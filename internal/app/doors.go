@@ -83,7 +83,7 @@ func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) err
 	if a.options.Servers != nil {
 		return a.openMongo(ctx, d, closing)
 	}
-	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path(booksFile), Log: a.options.Log})
+	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path(booksFile), Registerer: a.registry, Log: a.options.Log})
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,9 @@ var exposedBy = map[string]string{
 	"internal/pace":             "all",
 	"internal/sender":           "sender",
 	"internal/store/mongo":      "all",
+	"internal/store/sqlite":     "all in one process",
 	"internal/wa":               "linker, sender",
+	"internal/webhook":          "sender",
 }
 
 // measured is one metric as its descriptor says.
