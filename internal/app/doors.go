@@ -9,6 +9,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/bus/embed"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
@@ -120,7 +121,7 @@ const embeddedAckWait = 6 * time.Second
 
 func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error {
 	options := bus.Options{Name: a.options.Name, MaxConcurrentJobs: a.options.MaxConcurrentJobs, LeaseTTL: a.options.LeaseTTL,
-		Log: a.options.Log, Registerer: a.registry}
+		Log: a.options.Log, Registerer: a.registry, Tracer: a.tracing.Tracer(), Annotate: ops.Annotate}
 	if servers := a.options.Servers; servers != nil {
 		options.URL, options.Replicas = servers.NATS, servers.Replicas
 		options.User, options.Password, options.Credentials, options.InboxPrefix = servers.User, servers.Password, servers.Credentials, servers.InboxPrefix

@@ -109,6 +109,12 @@ var technologies = []technology{
 	{"github.com/nats-io", []string{"internal/bus/..."},
 		"internal/bus is the door to NATS",
 		[]string{"deployments"}}, // the rights on the queue are tried by a bare client too, which asks for what internal/bus never does
+	{"go.opentelemetry.io/otel/sdk", []string{"internal/ops"},
+		"where spans go is decided in one place", nil},
+	{"go.opentelemetry.io/otel/exporters", []string{"internal/ops"},
+		"where spans go is decided in one place", nil},
+	{"go.opentelemetry.io/otel", []string{"internal/ops", "internal/bus"},
+		"internal/ops makes the tracer, and internal/bus the spans of jobs and sends; a verb hands its context on", nil},
 	{"github.com/ThreeDotsLabs/watermill", []string{"internal/bus/..."},
 		"internal/bus is the door to the queue", nil},
 	{"go.mongodb.org", []string{"internal/store/mongo/..."},
