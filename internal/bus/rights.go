@@ -72,7 +72,11 @@ func (b *Bus) needs(service string) needs {
 
 func (b *Bus) needsOfAPI(n *needs) {
 	n.publish = append(n.publish, "commands.link.*", "commands.campaign.*", schedulePrefix+"*", "wa.lookup.*", "events.session.*.state",
-		"events.session.*.link", "events.campaign.*.state", "$JS.API.STREAM.MSG.GET."+events.StreamFailed, "$JS.API.STREAM.MSG.DELETE."+events.StreamFailed)
+		"events.session.*.link", "events.session.*.inbound", "events.campaign.*.state", "events.message.*.receipt",
+		"$JS.API.CONSUMER.CREATE."+events.StreamFailed+".>", "$JS.API.CONSUMER.DELETE."+events.StreamFailed+".*", "$JS.API.CONSUMER.MSG.NEXT."+events.StreamFailed+".*")
+	for _, stream := range []string{events.StreamFailed, events.StreamCommands} {
+		n.publish = append(n.publish, "$JS.API.STREAM.MSG.GET."+stream, "$JS.API.STREAM.MSG.DELETE."+stream)
+	}
 	for _, stream := range b.streams() {
 		n.publish = append(n.publish, "$JS.API.STREAM.CREATE."+stream.Name, "$JS.API.STREAM.UPDATE."+stream.Name)
 	}
@@ -85,6 +89,9 @@ func (b *Bus) needsOfAPI(n *needs) {
 	n.bucket(BucketQR, false, true)
 	n.bucket(BucketAnswers, true, false)
 	n.bucket(BucketPacing, true, true)
+	n.bucket(BucketRepairs, true, true)
+	n.bucket(BucketRunning, false, true)
+	n.bucket(BucketAttempts, false, true)
 	n.subscribe = append(n.subscribe, "events.session.*.link")
 }
 
@@ -92,6 +99,7 @@ func (b *Bus) needsOfAPI(n *needs) {
 func (n *needs) needsOfWorker(consumer, stream string) {
 	n.takes(consumer, stream)
 	n.takes(ConsumerExhausted, streamAdvisories)
+	n.bucket(BucketRunning, true, false)
 	n.publish = append(n.publish, "failed.>", "$JS.API.CONSUMER.CREATE.KV_"+BucketLeases+".>")
 	for _, bucket := range []string{BucketLeases, BucketPacing, BucketAttempts} {
 		n.bucket(bucket, true, true)
