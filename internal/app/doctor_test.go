@@ -300,7 +300,7 @@ func newFolder(t *testing.T) app.DoctorOptions {
 	if err := books.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(folder, 0o700); err != nil { //nolint:gosec // a folder needs the right to enter it
+	if err := os.Chmod(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return app.DoctorOptions{DataDir: folder, LibraryMade: time.Now(), Disk: doctor.DiskLimits{Warning: 1e-9, Broken: 1e-10}}
@@ -324,7 +324,7 @@ func TestTheDoctorLooksAtADataFolder(t *testing.T) {
 			}
 		}, map[string]doctor.State{"key file": broken, "key store": broken}},
 		"a key file for everybody": {func(t *testing.T, o *app.DoctorOptions) {
-			if err := os.Chmod(filepath.Join(o.DataDir, "keystore.key"), 0o644); err != nil { //nolint:gosec // that is what is wrong
+			if err := os.Chmod(filepath.Join(o.DataDir, "keystore.key"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}, map[string]doctor.State{"key file": warning}},

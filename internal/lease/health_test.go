@@ -36,7 +36,9 @@ func TestHealthIsThatOfTheLoop(t *testing.T) {
 		if err := w.Health(t.Context()); err != nil {
 			t.Error(err)
 		}
-		held.Release(t.Context())
+		if err := held.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
 		w.stop()
 		time.Sleep(2 * ttl)
 		if w.Health(t.Context()) == nil {
