@@ -62,7 +62,9 @@ func (b *Bus) needs(service string) needs {
 		n.needsOfWorker(ConsumerSender, events.StreamCommands)
 		n.takes(ConsumerProjector, events.StreamEvents)
 		n.takes(ConsumerInbound, events.StreamEvents)
-		n.publish = append(n.publish, "commands.campaign.*", "events.session.*.state", "events.session.*.inbound", "events.campaign.*.state",
+		n.takes(ConsumerWebhooks, events.StreamEvents)
+		n.takes(ConsumerWebhook, events.StreamCommands)
+		n.publish = append(n.publish, "commands.campaign.*", "commands.webhook.*", "events.session.*.state", "events.session.*.inbound", "events.campaign.*.state",
 			"events.message.*.receipt", "wa.send.*")
 		n.bucket(BucketOpened, true, true)
 		n.subscribe = append(n.subscribe, "events.session.>", "events.campaign.*.state", "wa.send.*", "wa.lookup.*")
@@ -71,7 +73,7 @@ func (b *Bus) needs(service string) needs {
 }
 
 func (b *Bus) needsOfAPI(n *needs) {
-	n.publish = append(n.publish, "commands.link.*", "commands.campaign.*", schedulePrefix+"*", "wa.lookup.*", "events.session.*.state",
+	n.publish = append(n.publish, "commands.link.*", "commands.campaign.*", "commands.webhook.*", schedulePrefix+"*", "wa.lookup.*", "events.session.*.state",
 		"events.session.*.link", "events.session.*.inbound", "events.campaign.*.state", "events.message.*.receipt",
 		"$JS.API.CONSUMER.CREATE."+events.StreamFailed+".>", "$JS.API.CONSUMER.DELETE."+events.StreamFailed+".*", "$JS.API.CONSUMER.MSG.NEXT."+events.StreamFailed+".*")
 	for _, stream := range []string{events.StreamFailed, events.StreamCommands} {
