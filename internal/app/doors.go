@@ -128,7 +128,7 @@ const embeddedAckWait = 6 * time.Second
 
 func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error {
 	options := bus.Options{Name: a.options.Name, MaxConcurrentJobs: a.options.MaxConcurrentJobs, LeaseTTL: a.options.LeaseTTL,
-		Log: a.options.Log, Registerer: a.registry}
+		Log: a.options.Log, Registerer: a.registry, Tracer: a.tracing.Tracer(), Annotate: ops.Annotate}
 	if servers := a.options.Servers; servers != nil {
 		options.URL, options.Replicas = servers.NATS, servers.Replicas
 		options.User, options.Password, options.Credentials, options.InboxPrefix = servers.User, servers.Password, servers.Credentials, servers.InboxPrefix

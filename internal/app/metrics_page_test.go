@@ -197,7 +197,7 @@ Every service also has the Go runtime's ` + "`go_*` and `process_*`" + `. This p
 
 `)
 	for _, group := range []struct{ services, title string }{{"all", "Every service"}, {"api", "API"}, {"linker", "Linker"},
-		{"linker, sender", "Linker and sender"}, {"sender", "Sender"}} {
+		{"linker, sender", "Linker and sender"}, {"sender", "Sender"}, {"all in one process", "The one-process product"}} {
 		fmt.Fprintf(&page, "## %s\n\n| metric | type | labels | what it tells |\n|---|---|---|---|\n", group.title)
 		for _, name := range slices.Sorted(maps.Keys(metrics)) {
 			if m := metrics[name]; m.services == group.services {
