@@ -70,7 +70,7 @@ func (s *Server) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 	// The client's Origin is WhatsApp's web page, whatever address was dialled: there is nothing to protect here.
 	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
-		s.options.Log.Warn("websocket upgrade failed", "error", err)
+		s.options.Log.WarnContext(r.Context(), "websocket upgrade failed", "error", err)
 		return
 	}
 	socket.SetReadLimit(noise.MaxFrame)
@@ -112,7 +112,7 @@ func (c *connection) serve(ctx context.Context) {
 	defer c.cut()
 	var err error
 	if c.noise, c.peer, err = noise.Accept(ctx, socketMessages{c.socket}, c.server.identity); err != nil {
-		c.server.options.Log.Warn("noise handshake failed", "error", err)
+		c.server.options.Log.WarnContext(ctx, "noise handshake failed", "error", err)
 		return
 	}
 	var writer sync.WaitGroup
@@ -121,7 +121,7 @@ func (c *connection) serve(ctx context.Context) {
 	defer c.cut()
 	defer close(c.gone)
 	if err := c.welcome(); err != nil {
-		c.server.options.Log.Warn("client payload unreadable", "error", err)
+		c.server.options.Log.WarnContext(ctx, "client payload unreadable", "error", err)
 		return
 	}
 	defer c.farewell()
@@ -136,7 +136,7 @@ func (c *connection) read(ctx context.Context) {
 		}
 		node, err := stanza.Decode(frame)
 		if err != nil {
-			c.server.options.Log.Warn("frame unreadable", "error", err)
+			c.server.options.Log.WarnContext(ctx, "frame unreadable", "error", err)
 			continue
 		}
 		c.handle(ctx, node)

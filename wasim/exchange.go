@@ -231,7 +231,7 @@ func (e *UnknownStanzaError) Error() string {
 }
 
 // handleUnknown answers a query that nobody knows with error 501; a strict server ends the connection as well.
-func handleUnknown(_ context.Context, x *exchange) {
+func handleUnknown(ctx context.Context, x *exchange) {
 	name := x.node.Tag
 	if name == "iq" {
 		name += " " + nameOf(x.node)
@@ -244,7 +244,7 @@ func handleUnknown(_ context.Context, x *exchange) {
 		server.unknown = append(server.unknown, err)
 	}
 	server.mu.Unlock()
-	server.options.Log.Warn("unknown stanza", "stanza", name)
+	server.options.Log.WarnContext(ctx, "unknown stanza", "stanza", name)
 	if server.options.OnUnknown != nil {
 		server.options.OnUnknown(err)
 	}

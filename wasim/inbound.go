@@ -153,7 +153,7 @@ func (a *account) resend(ctx context.Context, asker *companion, id string, how p
 		return
 	}
 	if err := a.post(ctx, found, asker, how); err != nil {
-		a.server.options.Log.Warn("retry not answered", "error", err)
+		a.server.options.Log.WarnContext(ctx, "retry not answered", "error", err)
 	}
 }
 

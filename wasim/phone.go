@@ -129,7 +129,7 @@ func (p *Phone) answerPeer(ctx context.Context, device *companion, body []byte) 
 		return
 	}
 	if err := p.shareKey(ctx, device); err != nil {
-		p.account.server.options.Log.Warn("app state key not shared", "error", err)
+		p.account.server.options.Log.WarnContext(ctx, "app state key not shared", "error", err)
 	}
 }
 

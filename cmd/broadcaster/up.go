@@ -22,7 +22,7 @@ type upFlags struct {
 	data, listen           string
 	simulate               bool
 	simulator, simulatorID string
-	pace, logFormat        string
+	pace, logFormat, admin string
 }
 
 func newUp() *cobra.Command {
@@ -39,7 +39,8 @@ func newUp() *cobra.Command {
 	flags.StringVar(&given.simulator, "simulator", "", "use the simulated WhatsApp of another process at this loopback address")
 	flags.StringVar(&given.simulatorID, "simulator-key", "", "public root key of that simulator, as hex")
 	flags.StringVar(&given.pace, "pace", "human", `gap between two messages of a session: "human", or "off" with a simulator`)
-	flags.StringVar(&given.logFormat, "log", "", `format of the log: "text" or "json"; text on a terminal`)
+	flags.StringVar(&given.logFormat, "log", "auto", `format of the log: "text", "json", or "auto" (text on a terminal, else JSON)`)
+	flags.StringVar(&given.admin, "admin", "127.0.0.1:0", `loopback address of /log/level and /debug/pprof; port 0: a free one, which the log names; "": none`)
 	command.MarkFlagsMutuallyExclusive("simulate", "simulator")
 	command.MarkFlagsRequiredTogether("simulator", "simulator-key")
 	command.RunE = func(command *cobra.Command, _ []string) error {
@@ -49,7 +50,8 @@ func newUp() *cobra.Command {
 }
 
 func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
-	log, err := upLog(given.logFormat, errOut)
+	level := new(slog.LevelVar)
+	log, err := upLog(given.logFormat, level, errOut)
 	if err != nil {
 		return err
 	}
@@ -61,7 +63,7 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options := app.Options{DataDir: given.data, KeySource: keySource(), DefaultProxies: proxies, Listen: given.listen, Log: log, ConnectJitter: app.ConnectJitter}
+	options := app.Options{DataDir: given.data, KeySource: keySource(), DefaultProxies: proxies, Listen: given.listen, Admin: given.admin, Log: log, Level: level, ConnectJitter: app.ConnectJitter}
 	options.Webhooks = app.Webhooks{AllowPrivate: webhooks.Private(), Timeout: deliveries.WebhookTimeout}
 	if given.simulated() {
 		options.Links, options.ConnectJitter, options.Hours = app.QuickLinks(), 0, app.AnyHour()
@@ -83,6 +85,7 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer ops.FlushLog(log)
 	return runAndAnnounce(ctx, product, out)
 }
 
@@ -125,16 +128,9 @@ func remoteSimulator(address, key string) (app.Endpoint, error) {
 	return app.Endpoint{HTTPClient: wasim.DialClient(address), Address: address, RootKey: [32]byte(root)}, nil
 }
 
-func upLog(format string, out io.Writer) (*slog.Logger, error) {
-	switch format {
-	case "":
-		format = "json"
-		if isTerminal(out) {
-			format = "text"
-		}
-	case "text", "json":
-	default:
-		return nil, fmt.Errorf("--log must be text or json, not %q", format)
+func upLog(format string, level *slog.LevelVar, out io.Writer) (*slog.Logger, error) {
+	if format != "auto" && format != "text" && format != "json" {
+		return nil, fmt.Errorf("--log must be auto, text or json, not %q", format)
 	}
-	return ops.NewLogger(ops.LogOptions{Writer: out, Format: ops.Format(format)}), nil
+	return ops.NewLogger(ops.LogOptions{Writer: out, Format: ops.Format(format), Level: level}), nil
 }

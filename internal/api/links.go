@@ -122,7 +122,7 @@ func (a *API) startLink(ctx context.Context, input *startLinkInput) (*linkOutput
 	if created {
 		output.Status, output.Body.Warning = http.StatusAccepted, viewNote(warning)
 		if warning != session.ReasonNone {
-			a.options.Log.Warn("link on a crowded egress", "session", string(stored.ID), "reason", string(warning))
+			a.options.Log.WarnContext(ctx, "link on a crowded egress", "session", string(stored.ID), "reason", string(warning))
 		}
 	}
 	return output, nil

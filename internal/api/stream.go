@@ -33,7 +33,7 @@ func (a *API) streamLink(ctx context.Context, input *SessionInput) (*huma.Stream
 		request, writer := humago.Unwrap(door)
 		stream := &eventStream{writer: writer, controller: http.NewResponseController(writer)}
 		if err := a.followLink(request.Context(), input.ID, stream); err != nil {
-			a.options.Log.Debug("stream of a link ended", "session", string(input.ID), "class", fault.Of(err).Label(), "error", err)
+			a.options.Log.DebugContext(ctx, "stream of a link ended", "session", string(input.ID), "class", fault.Of(err).Label(), "error", err)
 		}
 	}}, nil
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/linker"
+	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
 )
@@ -102,8 +103,14 @@ type Options struct {
 	SeeFact func(subject string, data []byte)
 	// SeeCollector is told of every metric that is registered; nil: nobody is.
 	SeeCollector func(prometheus.Collector)
-	// Log takes the log of every part; nil: it is dropped.
-	Log *slog.Logger
+	// Log takes the log of every part; nil: it is dropped. Level is its level, which the admin pages show and change; nil: they cannot.
+	Log   *slog.Logger
+	Level *slog.LevelVar
+	// Admin is the address of the admin pages, a loopback one unless AdminRemote; empty: there are none.
+	Admin       string
+	AdminRemote bool
+	// Traces says where spans go; its zero value: nowhere.
+	Traces ops.TracingOptions
 }
 
 // DefaultDrainTime leaves a process 5 of the 25 seconds that orchestrators should give it after SIGTERM for closing its connections.
@@ -176,6 +183,8 @@ type App struct {
 	registry registry
 	ready    chan struct{}
 	address  atomic.Pointer[string]
+	admin    atomic.Pointer[string]
+	tracing  *ops.Tracing
 	queue    atomic.Pointer[bus.Bus]
 }
 
@@ -195,6 +204,9 @@ func New(options Options) (*App, error) {
 	if options.Servers == nil && len(options.Roles) < len(Roles()) {
 		return nil, errors.New("app: a process that does not do everything needs Servers to share with the others")
 	}
+	if options.Admin != "" && !options.AdminRemote && !ops.Loopback(options.Admin) {
+		return nil, fmt.Errorf("app: %s is reached from other machines: the admin pages show what is in memory", options.Admin)
+	}
 	if options.Name == "" {
 		options.Name = "all-in-one"
 	}
@@ -203,6 +215,9 @@ func New(options Options) (*App, error) {
 	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
+	}
+	if options.Level == nil {
+		options.Level = new(slog.LevelVar)
 	}
 	return &App{options: options, registry: newRegistry(options.SeeCollector), ready: make(chan struct{})}, nil
 }
@@ -218,6 +233,14 @@ func (a *App) URL() string {
 	return ""
 }
 
+// AdminURL is the address of the admin pages, once Ready is closed; empty: there are none.
+func (a *App) AdminURL() string {
+	if address := a.admin.Load(); address != nil {
+		return "http://" + *address
+	}
+	return ""
+}
+
 // Run runs the process until the context ends or a part fails. Everything that it started has ended when it returns.
 func (a *App) Run(ctx context.Context) error {
 	if a.options.DataDir != "" {
@@ -226,6 +249,9 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	var cleanups cleanups
+	if err := a.openTracing(ctx, &cleanups); err != nil {
+		return err
+	}
 	parts, err := a.open(ctx, &cleanups)
 	if err == nil {
 		err = a.serve(ctx, parts)

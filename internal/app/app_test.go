@@ -139,8 +139,10 @@ func (w *world) states(link string) []session.LinkState {
 // await asks whenever something was published, and now and then besides, until the answer is yes.
 func (w *world) await(what string, reached func(context.Context) (bool, error)) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), longestWait)
 	defer cancel()
+	idle := time.AfterFunc(idleWait, cancel)
+	defer idle.Stop()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -155,10 +157,17 @@ func (w *world) await(what string, reached func(context.Context) (bool, error)) 
 		case <-ctx.Done():
 			w.t.Fatalf("waited too long: %s; the last answer was %s", what, w.last)
 		case <-w.changed:
+			idle.Reset(idleWait)
 		case <-ticker.C:
 		}
 	}
 }
+
+// A test that waits gives up after a time in which nothing was told, or after a long one: a busy machine is slow, and not broken, as long as it goes on.
+const (
+	idleWait    = time.Minute
+	longestWait = 5 * time.Minute
+)
 
 func (w *world) link(number int) (client.Session, *wasim.Phone) {
 	w.t.Helper()

@@ -83,7 +83,7 @@ func (a *App) openDatabase(ctx context.Context, d *doors, closing *cleanups) err
 	if a.options.Servers != nil {
 		return a.openMongo(ctx, d, closing)
 	}
-	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path(booksFile), Log: a.options.Log})
+	database, err := sqlite.Open(ctx, sqlite.Options{Path: a.path(booksFile), Registerer: a.registry, Log: a.options.Log})
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ const embeddedAckWait = 6 * time.Second
 
 func (a *App) openQueue(ctx context.Context, d *doors, closing *cleanups) error {
 	options := bus.Options{Name: a.options.Name, MaxConcurrentJobs: a.options.MaxConcurrentJobs, LeaseTTL: a.options.LeaseTTL,
-		Log: a.options.Log, Registerer: a.registry}
+		Log: a.options.Log, Registerer: a.registry, Tracer: a.tracing.Tracer(), Annotate: ops.Annotate}
 	if servers := a.options.Servers; servers != nil {
 		options.URL, options.Replicas = servers.NATS, servers.Replicas
 		options.User, options.Password, options.Credentials, options.InboxPrefix = servers.User, servers.Password, servers.Credentials, servers.InboxPrefix

@@ -30,7 +30,7 @@ func (r registry) Register(collector prometheus.Collector) error {
 // wireMetrics exposes what no verb tells of: whether the servers answer, and how much room their disks have. The depths of the queue are the same
 // in every process, and the API tells them, which lives when the workers do not.
 func (a *App) wireMetrics(_ context.Context, p *parts) error {
-	collectors := []prometheus.Collector{ops.NewDependencies([]ops.Check{{Name: "broker", Probe: p.queue.Health}, {Name: "database", Probe: p.health}})}
+	collectors := []prometheus.Collector{ops.NewDependencies(p.checks())}
 	if a.does(RoleAPI) {
 		if err := p.queue.RegisterQueueMetrics(a.registry); err != nil {
 			return err

@@ -35,7 +35,9 @@ var exposedBy = map[string]string{
 	"internal/pace":             "all",
 	"internal/sender":           "sender",
 	"internal/store/mongo":      "all",
+	"internal/store/sqlite":     "all in one process",
 	"internal/wa":               "linker, sender",
+	"internal/webhook":          "sender",
 }
 
 // measured is one metric as its descriptor says.
@@ -195,7 +197,7 @@ Every service also has the Go runtime's ` + "`go_*` and `process_*`" + `. This p
 
 `)
 	for _, group := range []struct{ services, title string }{{"all", "Every service"}, {"api", "API"}, {"linker", "Linker"},
-		{"linker, sender", "Linker and sender"}, {"sender", "Sender"}} {
+		{"linker, sender", "Linker and sender"}, {"sender", "Sender"}, {"all in one process", "The one-process product"}} {
 		fmt.Fprintf(&page, "## %s\n\n| metric | type | labels | what it tells |\n|---|---|---|---|\n", group.title)
 		for _, name := range slices.Sorted(maps.Keys(metrics)) {
 			if m := metrics[name]; m.services == group.services {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -30,6 +31,8 @@ type parts struct {
 
 	api      *api.API
 	listener net.Listener
+	// admin is where the admin pages are; nil: there are none.
+	admin net.Listener
 }
 
 // open opens the doors, in the order of their needs, and wires the verbs.
@@ -56,13 +59,21 @@ func (a *App) open(ctx context.Context, cleanups *cleanups) (*parts, error) {
 			return nil, err
 		}
 	}
+	return opened, a.listen(ctx, opened)
+}
+
+func (a *App) listen(ctx context.Context, p *parts) (err error) {
 	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", a.options.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen for HTTP: %w", err)
+	if p.listener, err = listen.Listen(ctx, "tcp", a.options.Listen); err != nil {
+		return fmt.Errorf("listen for HTTP: %w", err)
 	}
-	opened.listener = listener
-	return opened, nil
+	if a.options.Admin == "" {
+		return nil
+	}
+	if p.admin, err = listen.Listen(ctx, "tcp", a.options.Admin); err != nil {
+		return errors.Join(fmt.Errorf("listen for the admin pages: %w", err), p.listener.Close())
+	}
+	return nil
 }
 
 // wireWork makes what linkers and senders have in common: leases and jobs. Senders know how many sessions an egress may have, and tell the others.

@@ -35,7 +35,7 @@ func (a *App) serve(ctx context.Context, p *parts) error {
 		}
 		phases = append(phases, phase{group: group, cancel: cancel})
 	}
-	for _, runs := range p.runs() {
+	for _, runs := range a.runs(p) {
 		start(runs)
 	}
 	if p.worker != nil {
@@ -46,10 +46,7 @@ func (a *App) serve(ctx context.Context, p *parts) error {
 	}
 	start([]func(context.Context) error{func(ctx context.Context) error { return a.serveHTTP(ctx, p.listener, a.handler(p), p.endStreams) }})
 	a.queue.Store(p.queue)
-	address := p.listener.Addr().String()
-	a.address.Store(&address)
-	close(a.ready)
-	a.options.Log.Info("ready", "roles", a.options.Roles, "address", address)
+	a.announce(ctx, p)
 	<-failed.Done()
 	var err error
 	for i := len(phases) - 1; i >= 0; i-- {
@@ -61,9 +58,38 @@ func (a *App) serve(ctx context.Context, p *parts) error {
 	return err
 }
 
+// announce says where the pages are.
+func (a *App) announce(ctx context.Context, p *parts) {
+	address, admin := p.listener.Addr().String(), ""
+	a.address.Store(&address)
+	if p.admin != nil {
+		admin = p.admin.Addr().String()
+		a.admin.Store(&admin)
+	}
+	close(a.ready)
+	a.options.Log.InfoContext(ctx, "ready", "roles", a.options.Roles, "address", address, "admin", admin)
+}
+
+// openTracing opens the way of spans; it is closed behind everything that makes them.
+func (a *App) openTracing(ctx context.Context, closing *cleanups) (err error) {
+	traces := a.options.Traces
+	traces.Worker = a.options.Name
+	if traces.Service == "" {
+		traces.Service = "broadcaster"
+	}
+	if a.tracing, err = ops.NewTracing(ctx, traces); err != nil {
+		return err
+	}
+	closing.add("traces", a.tracing.Close)
+	return nil
+}
+
 // runs gives the parts that run, in the order of their start; those of one phase stop together.
-func (p *parts) runs() [][]func(context.Context) error {
+func (a *App) runs(p *parts) [][]func(context.Context) error {
 	var ground, host, work []func(context.Context) error
+	if p.admin != nil { // the first one, since what does not start is looked at there
+		ground = append(ground, func(ctx context.Context) error { return a.serveHTTP(ctx, p.admin, a.adminPages(), nil) })
+	}
 	if p.keeper != nil {
 		ground = append(ground, p.keeper.Run)
 	}
@@ -88,16 +114,28 @@ func (p *parts) endStreams() {
 	}
 }
 
+// checks are what this process cannot work without.
+func (p *parts) checks() []ops.Check {
+	checks := []ops.Check{{Name: "broker", Probe: p.queue.Health}, {Name: "database", Probe: p.health}}
+	if p.keeper != nil {
+		checks = append(checks, ops.Check{Name: "leases", Probe: p.keeper.Health})
+	}
+	return checks
+}
+
 // handler is every page of this process: health and metrics, and the API where there is one.
 func (a *App) handler(p *parts) http.Handler {
 	mux := http.NewServeMux()
-	ops.Pages{Gatherer: a.registry, Log: a.options.Log, Checks: []ops.Check{
-		{Name: "broker", Probe: p.queue.Health}, {Name: "database", Probe: p.health},
-	}}.Mount(mux)
+	ops.Pages{Gatherer: a.registry, Log: a.options.Log, Checks: p.checks()}.Mount(mux)
 	if p.api != nil {
-		mux.Handle("/", p.api.Handler())
+		mux.Handle("/", a.tracing.Handler(p.api.Handler()))
 	}
 	return mux
+}
+
+// adminPages are those for who is on the machine.
+func (a *App) adminPages() http.Handler {
+	return ops.Admin{Level: a.options.Level, Log: a.options.Log, Remote: a.options.AdminRemote}.Handler()
 }
 
 // serveHTTP answers requests until the context ends, then lets those in flight finish.
@@ -107,7 +145,9 @@ func (a *App) serveHTTP(ctx context.Context, listener net.Listener, handler http
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
-	server.RegisterOnShutdown(endStreams)
+	if endStreams != nil {
+		server.RegisterOnShutdown(endStreams)
+	}
 	group, stopping := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

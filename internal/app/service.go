@@ -79,7 +79,7 @@ func load(role Role, environ map[string]string) (service, error) {
 	switch role {
 	case RoleAPI:
 		c, err := config.LoadAPI(environ)
-		loaded := newService(role, c.Process, c.Queue, c.Database)
+		loaded := newService(role, c.Process, c.Observe, c.Queue, c.Database)
 		loaded.options.Listen, loaded.options.AllowedOrigins, loaded.options.ReplaysPerSecond = c.Listen, c.AllowedOrigins, c.ReplaysPerSecond
 		hours, limits := c.Hours(), c.Limits(campaign.DefaultLimits().MinGap, campaign.DefaultLimits().MaxGap)
 		loaded.options.Hours, loaded.options.Limits, loaded.options.TimeZone = &hours, &limits, c.TimeZone
@@ -90,7 +90,7 @@ func load(role Role, environ map[string]string) (service, error) {
 		return loaded, err
 	case RoleLinker:
 		c, err := config.LoadLinker(environ)
-		loaded := newService(role, c.Process, c.Queue, c.Database)
+		loaded := newService(role, c.Process, c.Observe, c.Queue, c.Database)
 		loaded.connects(c.WhatsApp)
 		loaded.options.EgressKey = KeySource{Key: c.EgressKey.Reveal()}
 		loaded.options.Listen, loaded.options.Links = c.MetricsListen, timing(c.Links, c.Simulated())
@@ -98,7 +98,7 @@ func load(role Role, environ map[string]string) (service, error) {
 		return loaded, err
 	case RoleSender:
 		c, err := config.LoadSender(environ)
-		loaded := newService(role, c.Process, c.Queue, c.Database)
+		loaded := newService(role, c.Process, c.Observe, c.Queue, c.Database)
 		loaded.connects(c.WhatsApp)
 		loaded.options.EgressKey = KeySource{Key: c.EgressKey.Reveal()}
 		loaded.options.Listen, loaded.options.Pace, loaded.options.MaxConnections = c.MetricsListen, c.Pace(), c.MaxConnections
@@ -113,10 +113,12 @@ func load(role Role, environ map[string]string) (service, error) {
 	return service{}, fmt.Errorf("there is no service %q", role)
 }
 
-func newService(role Role, process config.Process, queue config.Queue, database config.Database) service {
+func newService(role Role, process config.Process, observe config.Observe, queue config.Queue, database config.Database) service {
 	return service{process: process, options: Options{
 		Roles: []Role{role}, Name: process.Name(), DrainTime: process.DrainTimeout,
 		MaxConcurrentJobs: queue.MaxConcurrentJobs, LeaseTTL: queue.LeaseTTL,
+		Admin: observe.Admin(), AdminRemote: observe.AdminRemote,
+		Traces: ops.TracingOptions{Endpoint: observe.TraceURL(), Headers: observe.Headers(), Ratio: observe.TraceRatio, Service: "broadcaster-" + string(role)},
 		Servers: &Servers{NATS: queue.URL(), Replicas: queue.NATSReplicas, User: queue.NATSUser, Password: queue.NATSPassword.Reveal(),
 			Credentials: queue.NATSCredentials, InboxPrefix: queue.InboxPrefix(), Mongo: database.MongoURI.Reveal(), Database: database.MongoDatabase},
 	}}
@@ -147,16 +149,19 @@ func timing(links config.Links, simulated bool) linker.Timing {
 }
 
 func (s *service) run(ctx context.Context, errOut io.Writer) error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(s.process.LogLevel)); err != nil {
+	begins, err := ops.ParseLevel(s.process.LogLevel)
+	if err != nil {
 		return fmt.Errorf("read LOG_LEVEL: %w", err)
 	}
+	level := new(slog.LevelVar)
+	level.Set(begins)
 	log := ops.NewLogger(ops.LogOptions{Writer: errOut, Format: ops.Format(s.process.LogFormat), Level: level, Worker: s.options.Name})
+	defer ops.FlushLog(log)
 	log.LogAttrs(ctx, slog.LevelInfo, "starting", slog.String("version", ops.Version()), slog.Any("settings", slog.GroupValue(s.shown...)))
 	for _, warning := range s.warnings {
-		log.Warn("unwise setting", "why", warning)
+		log.WarnContext(ctx, "unwise setting", "why", warning)
 	}
-	s.options.Log = log
+	s.options.Log, s.options.Level = log, level
 	if s.simulator != "" {
 		endpoint, err := awaitSimulator(ctx, s.simulator, log)
 		if err != nil {
@@ -171,7 +176,7 @@ func (s *service) run(ctx context.Context, errOut io.Writer) error {
 	if err := product.Run(ctx); err != nil {
 		return err
 	}
-	log.Info("stopped")
+	log.InfoContext(ctx, "stopped")
 	return nil
 }
 
@@ -185,7 +190,7 @@ func awaitSimulator(ctx context.Context, address string, log *slog.Logger) (Endp
 		if err == nil && len(info.RootPublicKey) == 32 {
 			return Endpoint{HTTPClient: wasim.DialClient(info.Address), Address: info.Address, RootKey: [32]byte(info.RootPublicKey)}, nil
 		}
-		log.Info("waiting", "for", "the simulator at "+address, "error", err)
+		log.InfoContext(ctx, "waiting", "for", "the simulator at "+address, "error", err)
 		timer := time.NewTimer(simulatorRetry)
 		select {
 		case <-ctx.Done():

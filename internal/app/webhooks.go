@@ -51,7 +51,7 @@ func (a *App) wireWebhooks(_ context.Context, p *parts) error {
 		return err
 	}
 	deliverer, err := webhook.NewDeliverer(webhook.DelivererOptions{Subscriptions: p.webhooks, Slots: bus.WebhookSlots,
-		AllowPrivate: a.options.Webhooks.AllowPrivate, Timeout: a.options.Webhooks.Timeout, Log: a.options.Log})
+		AllowPrivate: a.options.Webhooks.AllowPrivate, Timeout: a.options.Webhooks.Timeout, Registerer: a.registry, Log: a.options.Log})
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // The defaults of Options.
@@ -72,6 +73,10 @@ type Options struct {
 	HostWatch time.Duration
 	// LeaseTTL is the TTL of the bucket of leases, equal to that of the lease keepers; zero: DefaultLeaseTTL.
 	LeaseTTL time.Duration
+	// Tracer takes a span for each command, job and request to send; nil: nobody traces, and only the traceparent header goes with them.
+	Tracer trace.Tracer
+	// Annotate has the log lines of a job or a request say what it is about; nil: they say only what they say themselves.
+	Annotate Annotate
 	// Log receives what happens to the connection and to jobs; nil: slog.Default().
 	Log *slog.Logger
 	// Registerer receives the metrics; nil: they are not registered.
@@ -144,6 +149,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.AckWait < 100*time.Millisecond || o.MaxConcurrentJobs < 1 || o.MaxDeliver < 1 || o.LeaseTTL < 100*time.Millisecond {
 		return o, errors.New("bus: AckWait and LeaseTTL must be at least 100 ms, MaxConcurrentJobs and MaxDeliver at least 1")
+	}
+	if o.Annotate == nil {
+		o.Annotate = unannotated
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -243,7 +251,7 @@ func (b *Bus) await(ctx context.Context, what string, try func(context.Context) 
 			return fmt.Errorf("wait for %s: %w: %w", what, ctx.Err(), err)
 		}
 		if n == 0 || n%10 == 9 {
-			b.log.Info("waiting", "for", what, "error", err)
+			b.log.InfoContext(ctx, "waiting", "for", what, "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -94,6 +94,7 @@ func (c *claim) newMessage(work context.Context) context.CancelFunc {
 	if parent := c.raw.Headers().Get(headerTrace); parent != "" {
 		work = WithTraceparent(work, parent)
 	}
+	work = c.bus.options.Annotate(work, append([]slog.Attr{slog.String("job", id)}, aboutSubject(c.raw.Subject())...)...)
 	ctx, cancel := context.WithCancel(work)
 	c.message.SetContext(ctx)
 	return cancel
@@ -102,6 +103,7 @@ func (c *claim) newMessage(work context.Context) context.CancelFunc {
 // hold offers the message, keeps it claimed while somebody works on it, and tells the server how it ended.
 func (c *claim) hold(work context.Context, out chan<- *message.Message) {
 	defer c.newMessage(work)()
+	about := c.message.Context() // the handler may give the message another one
 	select {
 	case <-c.stopping:
 		c.settle(work, verdict{action: giveBack})
@@ -122,7 +124,7 @@ func (c *claim) hold(work context.Context, out chan<- *message.Message) {
 			return
 		case <-heartbeat.C:
 			if err := c.raw.InProgress(); err != nil {
-				c.log.Warn("job could not be kept claimed", "job", c.message.UUID, "error", err)
+				c.log.WarnContext(about, "job could not be kept claimed", "job", c.message.UUID, "error", err)
 			}
 			if offer == nil {
 				c.inHand(c)
@@ -134,7 +136,7 @@ func (c *claim) hold(work context.Context, out chan<- *message.Message) {
 			c.settle(work, c.verdict)
 			return
 		case <-c.forsaken:
-			c.log.Error("job abandoned: its handler did not stop when its context ended; it is delivered again after the AckWait",
+			c.log.ErrorContext(about, "job abandoned: its handler did not stop when its context ended; it is delivered again after the AckWait",
 				"job", c.message.UUID)
 			return
 		}
@@ -163,7 +165,7 @@ func (c *claim) giveBack(ctx context.Context, v verdict) {
 		record, cancel := detached(ctx, confirmTimeout)
 		defer cancel()
 		if err := c.handBack(record, c); err != nil {
-			c.log.Warn("hand-back not recorded: it counts as an attempt", "job", c.message.UUID, "error", err)
+			c.log.WarnContext(ctx, "hand-back not recorded: it counts as an attempt", "job", c.message.UUID, "error", err)
 		}
 	}
 	c.confirm(ctx, v.nak())
@@ -189,7 +191,7 @@ func (c *claim) confirm(ctx context.Context, body string) bool {
 			return true
 		}
 		if strings.HasPrefix(body, wireNak) || ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) {
-			c.log.Warn("end of a job not confirmed by the server; it may be delivered again", "job", c.message.UUID, "error", err)
+			c.log.WarnContext(ctx, "end of a job not confirmed by the server; it may be delivered again", "job", c.message.UUID, "error", err)
 			return false
 		}
 		select {

@@ -32,7 +32,7 @@ func (w *Worker) buryExhausted(ctx context.Context) error {
 	}
 	for m := range advisories {
 		if err := w.bury(m); err != nil {
-			w.log.Warn("exhausted job could not be moved to FAILED; it is tried again", "error", err)
+			w.log.WarnContext(ctx, "exhausted job could not be moved to FAILED; it is tried again", "error", err)
 			claimOf(m).verdict = verdict{action: retry, delay: backoff(int(claimOf(m).meta.NumDelivered))} // #nosec G115 -- a small count
 			m.Nack()
 			continue
@@ -93,6 +93,6 @@ func (w *Worker) buryOriginal(ctx context.Context, about advisory, original *jet
 		kind = "other" // Of a consumer that this worker does not serve; the label stays bounded.
 	}
 	w.bus.metrics.failedJob(kind, fault.Class(r.Last.Class))
-	w.log.Error("job given up by the server and moved to FAILED", "job", entry.MessageID, "class", r.Last.Class, "attempt", entry.Attempts)
+	w.log.ErrorContext(ctx, "job given up by the server and moved to FAILED", "job", entry.MessageID, "class", r.Last.Class, "attempt", entry.Attempts)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -35,10 +36,12 @@ const (
 
 // SendCommand publishes a command and waits until the queue has it. A command that is not valid is refused with the error of its Validate;
 // any other failure is fault.RetryLater, and the call may be repeated: the same command twice is one job.
-func (b *Bus) SendCommand(ctx context.Context, command events.Command) error {
+func (b *Bus) SendCommand(ctx context.Context, command events.Command) (err error) {
 	if err := command.Validate(); err != nil {
 		return err
 	}
+	ctx, end := b.span(ctx, "publish "+command.Kind(), trace.SpanKindProducer, aboutSubject(command.Subject()))
+	defer func() { end(err) }()
 	m, err := encode(ctx, command)
 	if err != nil {
 		return err
@@ -51,10 +54,12 @@ func (b *Bus) SendCommand(ctx context.Context, command events.Command) error {
 
 // PublishFact publishes a fact and waits until the queue has it. A fact that is not valid is refused with the error of its Validate; any other
 // failure is fault.RetryLater; the same fact twice is one fact.
-func (b *Bus) PublishFact(ctx context.Context, fact events.Fact) error {
+func (b *Bus) PublishFact(ctx context.Context, fact events.Fact) (err error) {
 	if err := fact.Validate(); err != nil {
 		return err
 	}
+	ctx, end := b.spanWithin(ctx, "publish "+fact.Kind(), trace.SpanKindProducer, aboutSubject(fact.Subject()))
+	defer func() { end(err) }()
 	m, err := encode(ctx, fact)
 	if err != nil {
 		return err
@@ -118,8 +123,8 @@ func encode(ctx context.Context, word events.Message) (*nats.Msg, error) {
 	m.Header.Set(jetstream.MsgIDHeader, word.MessageID())
 	m.Header.Set(headerKind, word.Kind())
 	m.Header.Set(headerVersion, strconv.Itoa(word.SchemaVersion()))
-	if trace := Traceparent(ctx); trace != "" {
-		m.Header.Set(headerTrace, trace)
+	if parent := Traceparent(ctx); parent != "" {
+		m.Header.Set(headerTrace, parent)
 	}
 	return m, nil
 }

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -28,10 +30,12 @@ const (
 // RequestSend asks the worker that hosts the request's session to send a message, and waits for its answer as long as the context lives. The
 // error says that there is no answer: fault.RetryLater when nobody hosts the session, so nothing was sent; fault.UnknownOutcome when the
 // answer did not come, so it may have been; fault.Poison for a request that is not valid. A failed send is in the reply.
-func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (events.SendReply, error) {
+func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (reply events.SendReply, err error) {
 	if err := request.Validate(); err != nil {
 		return events.SendReply{}, err
 	}
+	ctx, end := b.span(ctx, "request send", trace.SpanKindClient, aboutRequest(request))
+	defer func() { end(cmp.Or(err, reply.Err())) }()
 	ctx, cancel := withDeadline(ctx, sendTimeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
@@ -46,8 +50,8 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (even
 	if deadline, has := ctx.Deadline(); has {
 		m.Header.Set(headerTimeout, time.Until(deadline).String())
 	}
-	if trace := Traceparent(ctx); trace != "" {
-		m.Header.Set(headerTrace, trace)
+	if parent := Traceparent(ctx); parent != "" {
+		m.Header.Set(headerTrace, parent)
 	}
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -59,7 +63,6 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (even
 	if err != nil {
 		return events.SendReply{}, unanswered(err)
 	}
-	var reply events.SendReply
 	if err := json.Unmarshal(answer.Data, &reply); err != nil {
 		return events.SendReply{}, fault.Wrap(err, fault.UnknownOutcome, "reply_undecodable",
 			"The session's host answered in a way that this version does not understand")
@@ -280,9 +283,10 @@ func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
 	if a.undecodable != nil {
 		return events.FailedReply(fault.New(fault.Poison, "undecodable", "The send request is not one that this version understands"))
 	}
-	if trace := a.message.Header.Get(headerTrace); trace != "" {
-		ctx = WithTraceparent(ctx, trace)
+	if parent := a.message.Header.Get(headerTrace); parent != "" {
+		ctx = WithTraceparent(ctx, parent)
 	}
+	ctx = s.bus.options.Annotate(ctx, aboutRequest(a.request)...)
 	if timeout, err := time.ParseDuration(a.message.Header.Get(headerTimeout)); err == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, a.at.Add(timeout))
@@ -291,7 +295,10 @@ func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
 	if ctx.Err() != nil {
 		return events.FailedReply(fault.New(fault.RetryNow, "request_expired", "The message was not sent: its turn came after its deadline"))
 	}
-	return s.answer(ctx, a.request)
+	ctx, end := s.bus.span(ctx, "send", trace.SpanKindServer, aboutRequest(a.request))
+	reply := s.answer(ctx, a.request)
+	end(reply.Err())
+	return reply
 }
 
 // stop lets the subscription run out: what waits is answered by reply, which knows that we are stopping.

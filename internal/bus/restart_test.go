@@ -90,6 +90,7 @@ func TestWhatAKilledServerForgetsIsMadeAnew(t *testing.T) {
 	eventually(t, "codes can be shown again", func() bool {
 		return prompts.Show(t.Context(), "ses_1", session.Prompt{LinkID: "lnk_1", QR: "2@secret"}) == nil
 	})
-	handle(t, other.Health(t.Context()))
-	handle(t, tending.Health(t.Context()))
+	for _, bus := range []*Bus{other, tending} {
+		eventually(t, "everything is there again", func() bool { return bus.Health(t.Context()) == nil })
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/dannsalud/broadcaster/internal/events"
 )
@@ -21,10 +22,12 @@ const (
 
 // ScheduleCommand has the server publish a command at a time. A command that waits there already for the same subject is replaced. The job may come late,
 // and it may come although it is no longer wanted: its handler looks at what is stored. Errors are those of SendCommand.
-func (b *Bus) ScheduleCommand(ctx context.Context, command events.Command, at time.Time) error {
+func (b *Bus) ScheduleCommand(ctx context.Context, command events.Command, at time.Time) (err error) {
 	if err := command.Validate(); err != nil {
 		return err
 	}
+	ctx, end := b.span(ctx, "schedule "+command.Kind(), trace.SpanKindProducer, aboutSubject(command.Subject()))
+	defer func() { end(err) }()
 	m, err := encode(ctx, command)
 	if err != nil {
 		return err

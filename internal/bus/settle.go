@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
 )
@@ -74,10 +75,13 @@ func (w *Worker) run(j *job, next message.HandlerFunc) (ended bool, err error) {
 		return false, fault.New(fault.Poison, "unknown_kind",
 			fmt.Sprintf("The job says that it is %q, which this worker does not know; upgrade the workers or discard the job", redact(kind)))
 	}
+	ctx, end := w.bus.spanWithin(ctx, "handle "+j.kind, trace.SpanKindConsumer, aboutSubject(j.claim.raw.Subject()))
+	j.claim.message.SetContext(ctx)
 	err = recovered(func() error {
 		_, err := next(j.claim.message)
 		return err
 	})
+	end(err)
 	return err == nil, err
 }
 
@@ -96,12 +100,12 @@ func recovered(handle func() error) (err error) {
 func (w *Worker) finish(ctx context.Context, j *job) {
 	took := time.Since(j.started)
 	w.bus.metrics.handledJob(j.kind, labelOK, took)
-	w.log.Debug("job done", "job", j.claim.message.UUID, "kind", j.kind, "attempt", j.attempts, "took", took)
+	w.log.DebugContext(ctx, "job done", "job", j.claim.message.UUID, "kind", j.kind, "attempt", j.attempts, "took", took)
 	if j.record == (record{}) {
 		return
 	}
 	if err := w.ledger.forget(ctx, jobKey(j.claim.meta)); err != nil {
-		w.log.Warn("record of a finished job not removed; it expires by itself", "job", j.claim.message.UUID, "error", err)
+		w.log.WarnContext(ctx, "record of a finished job not removed; it expires by itself", "job", j.claim.message.UUID, "error", err)
 	}
 }
 
@@ -114,7 +118,7 @@ func (w *Worker) judge(ctx context.Context, j *job, err error) verdict {
 	failure := fault.As(err)
 	if w.interrupted(j, err, failure.Class) {
 		w.bus.metrics.handledJob(j.kind, labelHandedBack, took)
-		w.log.Info("job handed back", "job", j.claim.message.UUID, "kind", j.kind, "took", took)
+		w.log.InfoContext(ctx, "job handed back", "job", j.claim.message.UUID, "kind", j.kind, "took", took)
 		return verdict{action: giveBack}
 	}
 	if v, is := w.putOff(j, failure); is {
@@ -130,7 +134,7 @@ func (w *Worker) judge(ctx context.Context, j *job, err error) verdict {
 	delay := j.policy.delay(failure, j.attempts)
 	j.record.Attempts, j.record.NextAt = j.attempts, time.Now().Add(delay).UTC().Truncate(time.Millisecond)
 	if err := w.ledger.put(ctx, j.claim.meta, j.record); err != nil {
-		w.log.Warn("failed attempt not recorded", "job", j.claim.message.UUID, "error", err)
+		w.log.WarnContext(ctx, "failed attempt not recorded", "job", j.claim.message.UUID, "error", err)
 	}
 	w.log.Log(ctx, failure.Class.LogLevel(), "job failed and is tried again", "job", j.claim.message.UUID, "kind", j.kind,
 		"class", failure.Class, "code", failure.Code, "attempt", j.attempts, "after", delay, "error", redact(err.Error()))
@@ -157,7 +161,7 @@ func (w *Worker) condemn(ctx context.Context, j *job) verdict {
 		err = w.bus.publishFailed(ctx, w.bus.failedJob(j))
 	}
 	if err != nil {
-		w.log.Error("job could not be moved to FAILED; it is tried again", "job", j.claim.message.UUID, "kind", j.kind, "error", err)
+		w.log.ErrorContext(ctx, "job could not be moved to FAILED; it is tried again", "job", j.claim.message.UUID, "kind", j.kind, "error", err)
 		return verdict{action: retry, delay: max(time.Second, j.policy.MinDelay)}
 	}
 	last := j.record.Last
@@ -166,7 +170,7 @@ func (w *Worker) condemn(ctx context.Context, j *job) verdict {
 		"class", last.Class, "code", last.Code, "attempt", j.attempts, "error", last.Detail)
 	return verdict{action: terminate, reason: strings.TrimSpace(string(last.Class) + " " + last.Code), after: func(ctx context.Context) {
 		if err := w.ledger.forget(ctx, jobKey(j.claim.meta)); err != nil {
-			w.log.Warn("record of a failed job not removed; it expires by itself", "job", j.claim.message.UUID, "error", err)
+			w.log.WarnContext(ctx, "record of a failed job not removed; it expires by itself", "job", j.claim.message.UUID, "error", err)
 		}
 	}}
 }

@@ -178,7 +178,7 @@ func (s *subscription) take(fetch, work context.Context) {
 		if taken {
 			n = 0
 		}
-		s.subscriber.log.Warn("messages could not be taken; asking again", "topic", s.topic, "error", err)
+		s.subscriber.log.WarnContext(fetch, "messages could not be taken; asking again", "topic", s.topic, "error", err)
 		select {
 		case <-fetch.Done():
 		case <-time.After(backoff(n)):
@@ -219,7 +219,7 @@ func (s *subscription) takeFrom(fetch, work context.Context) (taken bool, err er
 func (s *subscription) hold(fetch, work context.Context, raw jetstream.Msg) {
 	meta, err := raw.Metadata()
 	if err != nil {
-		s.subscriber.log.Error("message without JetStream metadata", "topic", s.topic, "error", err)
+		s.subscriber.log.ErrorContext(work, "message without JetStream metadata", "topic", s.topic, "error", err)
 		return
 	}
 	held := &claim{

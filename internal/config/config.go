@@ -24,6 +24,7 @@ import (
 // API are the settings of cmd/api.
 type API struct {
 	Process
+	Observe
 	Queue
 	Database
 	Web
@@ -39,6 +40,7 @@ type API struct {
 // Linker are the settings of cmd/linker.
 type Linker struct {
 	Process
+	Observe
 	Queue
 	Database
 	Pages
@@ -50,6 +52,7 @@ type Linker struct {
 // Sender are the settings of cmd/sender.
 type Sender struct {
 	Process
+	Observe
 	Queue
 	Database
 	Pages
@@ -101,6 +104,7 @@ func (c Sender) Validate() error { return validate(c, c.check) }
 
 func (c API) check(check *checker) {
 	c.Process.check(check)
+	c.Observe.check(check)
 	c.Queue.check(check)
 	c.Database.check(check)
 	c.Web.check(check, c.Environment)
@@ -114,6 +118,7 @@ func (c API) check(check *checker) {
 
 func (c Linker) check(check *checker) {
 	c.Process.check(check)
+	c.Observe.check(check)
 	c.Queue.check(check)
 	c.Database.check(check)
 	c.Pages.check(check)
@@ -123,6 +128,7 @@ func (c Linker) check(check *checker) {
 
 func (c Sender) check(check *checker) {
 	c.Process.check(check)
+	c.Observe.check(check)
 	c.Queue.check(check)
 	c.Database.check(check)
 	c.Pages.check(check)

@@ -40,7 +40,8 @@ func TestDefaultsAreThoseThatTheTableSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAPI := API{
-		Process:  Process{Environment: "production", LogLevel: "info", LogFormat: "json", DrainTimeout: 20 * time.Second},
+		Process:  Process{Environment: "production", LogLevel: "info", LogFormat: "auto", DrainTimeout: 20 * time.Second},
+		Observe:  Observe{AdminListen: "127.0.0.1:0", TraceRatio: 1},
 		Queue:    Queue{NATSURLs: []string{"nats://127.0.0.1:4222"}, NATSReplicas: 1, MaxConcurrentJobs: 5, LeaseTTL: 15 * time.Second},
 		Database: Database{MongoURI: "mongodb://127.0.0.1:27017", MongoDatabase: "broadcaster"},
 		Web:      Web{Listen: ":8080", ReplaysPerSecond: 50},

@@ -22,7 +22,7 @@ type Process struct {
 	Environment string `env:"ENVIRONMENT" envDefault:"production" allowed:"production or development" meaning:"Development allows what must never happen to real phones: a simulator in place of WhatsApp, and every origin."`
 	WorkerName  string `env:"WORKER_NAME" allowed:"1 to 64 letters, digits, dots, dashes or underscores" meaning:"Names this process in leases, jobs and logs. No two processes of a fleet may share one. Empty: the name of the host and a random suffix."`
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"info" allowed:"debug, info, warn or error" meaning:"The lowest level that is logged."`
-	LogFormat   string `env:"LOG_FORMAT" envDefault:"json" allowed:"json or text" meaning:"How lines of the log look."`
+	LogFormat   string `env:"LOG_FORMAT" envDefault:"auto" allowed:"auto, json or text" meaning:"How lines of the log look. auto is text on a terminal, and JSON elsewhere."`
 	// DrainTimeout is shared with the orchestrator: its own patience must be longer.
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s" allowed:"a duration from 1s to 10m" meaning:"How long jobs and requests in hand may go on after SIGTERM. The orchestrator must wait at least 5s longer before it kills."`
 }
@@ -33,7 +33,7 @@ func (p Process) check(c *checker) {
 	c.want(p.Environment == Production || p.Environment == Development, "ENVIRONMENT")
 	c.want(p.WorkerName == "" || workerName.MatchString(p.WorkerName), "WORKER_NAME")
 	c.want(slices.Contains([]string{"debug", "info", "warn", "error"}, p.LogLevel), "LOG_LEVEL")
-	c.want(p.LogFormat == "json" || p.LogFormat == "text", "LOG_FORMAT")
+	c.want(slices.Contains([]string{"auto", "json", "text"}, p.LogFormat), "LOG_FORMAT")
 	c.want(within(p.DrainTimeout, time.Second, 10*time.Minute), "DRAIN_TIMEOUT")
 }
 

@@ -62,6 +62,8 @@ var rooms = []room{
 
 	{"internal/ops", nil,
 		"logs, metrics and health of any process; it knows none of them"},
+	{"internal/doctor", nil,
+		"the checks of a deployment; internal/app tells it what the doors saw"},
 	{"internal/config", append([]string{"internal/pace"}, language...),
 		"the environment as one struct; it must not build what it configures"},
 	{"internal/app/...", []string{"internal/...", "client", "examples", "wasim/..."},
@@ -71,7 +73,7 @@ var rooms = []room{
 
 	{"cmd/wasim", []string{"wasim/...", "internal/ops"},
 		"the simulator as a process; it must not know the product"},
-	{"cmd/...", []string{"internal/app/...", "internal/config", "internal/ops", "internal/pace", "client", "examples", "wasim/..."},
+	{"cmd/...", []string{"internal/app/...", "internal/config", "internal/doctor", "internal/ops", "internal/pace", "client", "examples", "wasim/..."},
 		"a program parses its configuration and starts internal/app; the doors are behind it"},
 	{"client", nil,
 		"others import it: it speaks HTTP and must not drag the service along"},
@@ -108,7 +110,13 @@ var technologies = []technology{
 		"it is whatsmeow's toolbox, not ours", nil},
 	{"github.com/nats-io", []string{"internal/bus/..."},
 		"internal/bus is the door to NATS",
-		[]string{"deployments"}}, // the rights on the queue are tried by a bare client too, which asks for what internal/bus never does
+		[]string{"deployments", "internal/app"}}, // the doctor is shown broken queues; the rights on the queue are tried by a bare client too, which asks for what internal/bus never does
+	{"go.opentelemetry.io/otel/sdk", []string{"internal/ops"},
+		"where spans go is decided in one place", nil},
+	{"go.opentelemetry.io/otel/exporters", []string{"internal/ops"},
+		"where spans go is decided in one place", nil},
+	{"go.opentelemetry.io/otel", []string{"internal/ops", "internal/bus"},
+		"internal/ops makes the tracer, and internal/bus the spans of jobs and sends; a verb hands its context on", nil},
 	{"github.com/ThreeDotsLabs/watermill", []string{"internal/bus/..."},
 		"internal/bus is the door to the queue", nil},
 	{"go.mongodb.org", []string{"internal/store/mongo/..."},
@@ -119,7 +127,7 @@ var technologies = []technology{
 	{"database/sql", []string{"internal/store/sqlite"},
 		"SQL is a technology, and has its doors",
 		[]string{"wasim/...", "internal/app", "internal/wa/keys"}},
-	{"net/http", []string{"internal/api", "internal/app/...", "internal/guard", "internal/ops", "internal/wa/...", "internal/webhook", "internal/fault", "client",
+	{"net/http", []string{"internal/api", "internal/app/...", "internal/guard", "internal/ops", "internal/doctor", "internal/wa/...", "internal/webhook", "internal/fault", "client",
 		"cmd/...", "wasim/..."},
 		"HTTP belongs to the API, to what goes out under guard and to WhatsApp's socket; internal/fault takes the names of status codes and nothing else", nil},
 	{"code.dny.dev/ssrf", []string{"internal/guard"},

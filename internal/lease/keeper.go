@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,6 +60,8 @@ type Keeper struct {
 	callTimeout time.Duration
 	log         *slog.Logger
 	metrics     *metrics
+	// last is the last round of the loop; nil: there was none yet.
+	last atomic.Pointer[round]
 
 	mu sync.Mutex
 	// leases has an entry from the start of a claim until it failed or its lease is released.
@@ -122,13 +125,14 @@ func (k *Keeper) epoch(revision uint64) uint64 { return k.era<<epochBits + revis
 func (k *Keeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(k.retry)
 	defer ticker.Stop()
+	k.last.Store(&round{at: time.Now()})
 	for {
 		select {
 		case <-ctx.Done():
 			k.stop(context.WithoutCancel(ctx))
 			return nil
 		case <-ticker.C:
-			k.renewDue(ctx)
+			k.last.Store(k.renewDue(ctx))
 		}
 	}
 }
@@ -235,15 +239,19 @@ func (k *Keeper) forget(lease *Lease) {
 	close(lease.gone)
 }
 
-// renewDue renews what is due, several at once, and waits for the answers. Each exchange is bounded by callTimeout.
-func (k *Keeper) renewDue(ctx context.Context) {
+// renewDue renews what is due, several at once, and waits for the answers. Each exchange is bounded by callTimeout. A round without anything due knows
+// no more than the one before it.
+func (k *Keeper) renewDue(ctx context.Context) *round {
+	done := &round{err: k.last.Load().err}
 	var renewals errgroup.Group
 	renewals.SetLimit(parallelWrites)
 	now := time.Now()
-	for _, lease := range k.all() {
+	leases, due := k.all(), 0
+	for _, lease := range leases {
 		if !lease.due(now) {
 			continue
 		}
+		due++
 		renewals.Go(func() error {
 			err := lease.renew(ctx)
 			if err != nil {
@@ -252,9 +260,15 @@ func (k *Keeper) renewDue(ctx context.Context) {
 			return err
 		})
 	}
-	if err := renewals.Wait(); err != nil && ctx.Err() == nil {
-		k.log.Warn("lease renewals failed and will be repeated", "error", err)
+	err := renewals.Wait()
+	if err != nil && ctx.Err() == nil {
+		k.log.WarnContext(ctx, "lease renewals failed and will be repeated", "error", err)
 	}
+	if due > 0 || len(leases) == 0 {
+		done.err = err
+	}
+	done.at = time.Now()
+	return done
 }
 
 // stop ends every lease. The holders have the margin to close their connections; then their keys are deleted, because by then they have
@@ -280,7 +294,7 @@ func (k *Keeper) stop(ctx context.Context) {
 		releases.Go(func() error { return lease.Release(ctx) })
 	}
 	if err := releases.Wait(); err != nil {
-		k.log.Warn("leases not handed back; they expire by themselves", "error", err)
+		k.log.WarnContext(ctx, "leases not handed back; they expire by themselves", "error", err)
 	}
 }
 

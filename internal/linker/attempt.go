@@ -126,7 +126,7 @@ func (a *attempt) pairTwice(ctx context.Context, lease Lease) error {
 	if err := a.step(ctx, session.LinkEvent{Kind: session.EventStart, For: a.linker.options.Timing.Connect}); err != nil {
 		return err
 	}
-	a.log.Info("link started")
+	a.log.InfoContext(ctx, "link started")
 	err := a.pair(ctx, lease)
 	if !errors.Is(err, errAgain) {
 		return err
@@ -274,7 +274,7 @@ func (a *attempt) clearPrompt(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := a.linker.options.Prompts.Clear(ctx, a.job.SessionID); err != nil {
-		a.log.Warn("prompt could not be cleared and will expire", "error", err)
+		a.log.WarnContext(ctx, "prompt could not be cleared and will expire", "error", err)
 	}
 }
 
@@ -282,7 +282,7 @@ func (a *attempt) release(ctx context.Context, lease Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := lease.Release(ctx); err != nil {
-		a.log.Warn("lease could not be given back and will expire", "error", err)
+		a.log.WarnContext(ctx, "lease could not be given back and will expire", "error", err)
 	}
 }
 
@@ -298,7 +298,7 @@ func (a *attempt) finish(ctx context.Context) error {
 func (a *attempt) remember(ctx context.Context, entry session.HistoryEntry) {
 	entry.At, entry.Egress = time.Now().UTC(), a.egress
 	if err := session.Remember(ctx, a.linker.options.Histories, a.job.SessionID, entry); err != nil {
-		a.log.Warn("what happened could not be written down", "class", fault.Of(err).Label(), "error", err)
+		a.log.WarnContext(ctx, "what happened could not be written down", "class", fault.Of(err).Label(), "error", err)
 	}
 }
 
@@ -331,6 +331,6 @@ func (a *attempt) giveUp(ctx context.Context, cause error) error {
 		}
 		return cause
 	}
-	a.log.Warn("link failed", "error", cause)
+	a.log.WarnContext(ctx, "link failed", "error", cause)
 	return ended(a.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: session.ReasonInternal}))
 }

@@ -52,7 +52,7 @@ func (l *Linker) Run(ctx context.Context) error {
 			err = errors.Join(err, l.options.Limits.SetSpacing(ctx, l.options.Timing.Spacing), l.options.Limits.Prune(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
-			l.options.Log.Warn("waiting links could not be called and are looked at again", "class", fault.Of(err).Label(), "error", err)
+			l.options.Log.WarnContext(ctx, "waiting links could not be called and are looked at again", "class", fault.Of(err).Label(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -122,7 +122,7 @@ func (l *Linker) callOne(ctx context.Context, s session.Session) (bool, error) {
 	if err := l.options.Commands.SendCommand(ctx, job); err != nil {
 		return false, err
 	}
-	l.options.Log.Info("link called", "session", string(s.ID), "link", s.Link.ID)
+	l.options.Log.InfoContext(ctx, "link called", "session", string(s.ID), "link", s.Link.ID)
 	return true, nil
 }
 
@@ -133,6 +133,6 @@ const lostAfter = 10 * time.Second
 func (l *Linker) abandon(ctx context.Context, s session.Session) error {
 	work := newAttempt(l, again(s), s)
 	defer work.stop()
-	work.log.Warn("link ended: nobody works on it")
+	work.log.WarnContext(ctx, "link ended: nobody works on it")
 	return ended(work.step(ctx, session.LinkEvent{Kind: session.EventFailed, Reason: session.ReasonInternal}))
 }

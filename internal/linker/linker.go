@@ -173,7 +173,7 @@ func (l *Linker) Handle(ctx context.Context, job events.LinkSession) error {
 		return fmt.Errorf("read session: %w", err)
 	case current.State.Linked():
 		l.metrics.refused.Inc()
-		l.options.Log.Info("link ignored: the session is linked", "session", string(job.SessionID))
+		l.options.Log.InfoContext(ctx, "link ignored: the session is linked", "session", string(job.SessionID))
 		return nil
 	case current.Link.ID != job.LinkID || current.Link.State.Ended():
 		return nil // an older attempt, or one that has ended

@@ -52,12 +52,12 @@ func (a *attempt) takeAnswer(ctx context.Context) error {
 	answer, found, err := a.linker.options.Answers.Take(ctx, a.job.SessionID)
 	switch {
 	case err != nil:
-		a.log.Warn("answer of a person could not be read and is looked for again", "class", fault.Of(err).Label(), "error", err)
+		a.log.WarnContext(ctx, "answer of a person could not be read and is looked for again", "class", fault.Of(err).Label(), "error", err)
 		return nil
 	case !found || answer.LinkID != a.job.LinkID:
 		return nil
 	case (len(answer.Passkey) > 0) != (a.state == session.LinkPasskeyRequired):
-		a.log.Info("answer ignored", "state", string(a.state))
+		a.log.InfoContext(ctx, "answer ignored", "state", string(a.state))
 		return nil
 	}
 	a.answer(ctx, answer)
@@ -74,7 +74,7 @@ func (a *attempt) answer(ctx context.Context, answer session.Answer) {
 			give = func(ctx context.Context) error { return a.pairing.AnswerPasskey(ctx, answer.Passkey) }
 		}
 		if err := give(ctx); err != nil {
-			a.log.Warn("answer was not accepted", "class", fault.Of(err).Label(), "error", err)
+			a.log.WarnContext(ctx, "answer was not accepted", "class", fault.Of(err).Label(), "error", err)
 			select {
 			case a.refusals <- session.PairRefused{Reason: session.ReasonPasskeyFailed, Detail: "passkey"}:
 			default: // one is enough
@@ -91,6 +91,6 @@ func (a *attempt) showAgain(ctx context.Context) {
 		return
 	}
 	if err := a.linker.options.Prompts.Show(ctx, a.job.SessionID, a.prompt); err != nil {
-		a.log.Warn("prompt could not be kept and is shown again later", "class", fault.Of(err).Label(), "error", err)
+		a.log.WarnContext(ctx, "prompt could not be kept and is shown again later", "class", fault.Of(err).Label(), "error", err)
 	}
 }

@@ -78,7 +78,7 @@ func (a *attempt) connectionEnded(ctx context.Context, signal session.Ended) err
 		err := a.linker.options.Limits.Record(ctx, session.Logout{Session: a.job.SessionID, Egress: a.egress, Phone: a.device.Phone,
 			Reason: signal.Reason, LinkedAt: a.pairedAt, At: now, Until: signal.Until})
 		if err != nil {
-			a.log.Error("logout could not be recorded: its number does not cool down", "class", fault.Of(err).Label(), "error", err)
+			a.log.ErrorContext(ctx, "logout could not be recorded: its number does not cool down", "class", fault.Of(err).Label(), "error", err)
 		}
 	}
 	if signal.Renewed && a.tries == 1 && a.state == session.LinkConnecting {
@@ -91,7 +91,7 @@ func (a *attempt) connectionEnded(ctx context.Context, signal session.Ended) err
 func (a *attempt) offer(ctx context.Context, codes []string) error {
 	if a.state != session.LinkConnecting && a.state != session.LinkQR { // the phone accepted already, or is asked for something else
 		a.linker.metrics.qrIgnored.Inc()
-		a.log.Info("link qr ignored", "state", string(a.state))
+		a.log.InfoContext(ctx, "link qr ignored", "state", string(a.state))
 		return nil
 	}
 	if a.job.Method == session.MethodCode {
@@ -230,7 +230,7 @@ func (a *attempt) stepWith(ctx context.Context, event session.LinkEvent, also fu
 	}
 	if !listed {
 		a.linker.metrics.ignored.WithLabelValues(string(stored.Link.State), string(event.Kind)).Inc()
-		a.log.Info("link event ignored", "state", string(stored.Link.State), "event", string(event.Kind))
+		a.log.InfoContext(ctx, "link event ignored", "state", string(stored.Link.State), "event", string(event.Kind))
 		return nil
 	}
 	a.enter(stored.Link.State)

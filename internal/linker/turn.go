@@ -84,7 +84,7 @@ func (a *attempt) refuseWhereFull(ctx context.Context, occupancy session.Occupan
 		return true, a.step(ctx, session.LinkEvent{Kind: session.EventRefused, Reason: session.ReasonEgressFull})
 	}
 	if warning != session.ReasonNone {
-		a.log.Warn("link on a crowded egress", "reason", string(warning), "present", occupancy.Present[a.egress])
+		a.log.WarnContext(ctx, "link on a crowded egress", "reason", string(warning), "present", occupancy.Present[a.egress])
 	}
 	return false, nil
 }
@@ -107,7 +107,7 @@ func (a *attempt) waitInLine(ctx context.Context, line session.Line, egress pace
 	if err := a.step(ctx, session.LinkEvent{Kind: session.EventHandBack, Reason: session.ReasonQueued}); err != nil {
 		return err
 	}
-	a.log.Info("link waits in line", "position", turn.Position, "estimated", turn.At)
+	a.log.InfoContext(ctx, "link waits in line", "position", turn.Position, "estimated", turn.At)
 	return errWaits
 }
 
@@ -172,7 +172,7 @@ func (a *attempt) keep(ctx context.Context) error {
 		a.heldUntil = now.Add(pace.HoldTime)
 		return nil
 	case !errors.Is(err, pace.ErrNotHeld) && now.Add(keepEvery+closeTimeout).Before(a.heldUntil):
-		a.log.Warn("egress could not be held and is tried again", "error", err)
+		a.log.WarnContext(ctx, "egress could not be held and is tried again", "error", err)
 		return nil
 	}
 	return fmt.Errorf("hold the egress: %w", err)
@@ -186,7 +186,7 @@ func (a *attempt) endTurn(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := a.linker.options.Turns.End(ctx, a.egress, a.job.LinkID, a.accepted); err != nil {
-		a.log.Warn("egress could not be given back and will free itself", "error", err)
+		a.log.WarnContext(ctx, "egress could not be given back and will free itself", "error", err)
 	}
 }
 

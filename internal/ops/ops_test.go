@@ -2,6 +2,7 @@ package ops
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -69,5 +70,21 @@ func TestRegistryGathers(t *testing.T) {
 	}
 	if !found || Version() == "" {
 		t.Error("build information is missing")
+	}
+}
+
+func TestNumbersInsideListsAndBytesAreHidden(t *testing.T) {
+	t.Parallel()
+	const phone = "5491150001234"
+	for _, format := range []Format{FormatText, FormatJSON} {
+		var out bytes.Buffer
+		log := NewLogger(LogOptions{Writer: &out, Format: format})
+		log.Info("read", "list", []string{"a", phone}, "struct", struct{ Phone string }{"+" + phone}, "bytes", []byte(phone), "clean", []string{"a", "b"})
+		if text := out.String(); strings.Contains(text, phone) || strings.Contains(text, base64.StdEncoding.EncodeToString([]byte(phone))) {
+			t.Errorf("%s: a phone number is in the log:\n%s", format, text)
+		}
+		if format == FormatJSON && !strings.Contains(out.String(), `"clean":["a","b"]`) {
+			t.Errorf("a list without numbers lost its shape: %s", &out)
+		}
 	}
 }

@@ -171,10 +171,10 @@ func (l *Links) Record(ctx context.Context, logout session.Logout) error {
 		return err
 	}
 	l.metrics.logouts.Inc()
-	l.options.Log.Warn("links on an egress cool down after a logout", "egress", logout.Egress, "reason", string(logout.Reason), "until", after.CoolsUntil)
+	l.options.Log.WarnContext(ctx, "links on an egress cool down after a logout", "egress", logout.Egress, "reason", string(logout.Reason), "until", after.CoolsUntil)
 	if opened {
 		l.metrics.opened.Inc()
-		l.options.Log.Error("links on an egress are stopped: too many logouts soon after pairing", "egress", logout.Egress, "until", after.OpenUntil)
+		l.options.Log.ErrorContext(ctx, "links on an egress are stopped: too many logouts soon after pairing", "egress", logout.Egress, "until", after.OpenUntil)
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func (l *Links) Reset(ctx context.Context, id string) (Egress, error) {
 		}
 		e.Logouts, e.CoolsUntil, e.OpenUntil = nil, time.Time{}, time.Time{}
 		after = *e
-		l.options.Log.Info("cooldown and circuit breaker of an egress reset", "egress", id)
+		l.options.Log.InfoContext(ctx, "cooldown and circuit breaker of an egress reset", "egress", id)
 		return nil
 	})
 	after.ID = id

@@ -229,7 +229,7 @@ func (s *hosting) trouble(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if err := s.host.options.Budgets.Trouble(ctx, string(s.id)); err != nil {
-		s.host.options.Log.Warn("trouble could not be remembered", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "trouble could not be remembered", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 	s.own.mu.Lock()
 	s.own.at = time.Time{}

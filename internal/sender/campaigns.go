@@ -96,7 +96,7 @@ func (s *hosting) holdCampaign(ctx context.Context, id campaign.ID, end ending) 
 	if err != nil || !changed {
 		return err
 	}
-	s.host.options.Log.Info("campaign paused", "campaign", string(id), "session", string(s.id), "reason", end.reason)
+	s.host.options.Log.InfoContext(ctx, "campaign paused", "campaign", string(id), "session", string(s.id), "reason", end.reason)
 	return tellCampaign(ctx, s.host.options.Queue, stored)
 }
 

@@ -37,7 +37,7 @@ func (s *hosting) again(ctx context.Context, failures int) error {
 	}
 	err := s.awaitTurn(ctx)
 	if err != nil && ctx.Err() == nil {
-		s.host.options.Log.Warn("reconnect could not take its turn", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "reconnect could not take its turn", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 		return sleep(ctx, backoff(1))
 	}
 	return ctx.Err()
@@ -55,7 +55,7 @@ func (s *hosting) recordLogout(ctx context.Context, ended session.Ended) {
 	err := s.host.options.Egresses.Record(ctx, session.Logout{Session: s.id, Egress: s.egress, Phone: s.linked.Device.Phone, Reason: ended.Reason,
 		LinkedAt: s.linked.LinkedAt, At: time.Now().UTC(), Until: ended.Until})
 	if err != nil {
-		s.host.options.Log.Error("logout could not be recorded: its number does not cool down", "session", string(s.id),
+		s.host.options.Log.ErrorContext(ctx, "logout could not be recorded: its number does not cool down", "session", string(s.id),
 			"class", fault.Of(err).Label(), "error", err)
 	}
 }

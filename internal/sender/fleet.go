@@ -132,7 +132,7 @@ func (s *hosting) showCaps(ctx context.Context, limits campaign.Limits) {
 	}
 	usage, err := s.host.options.Budgets.Used(ctx, string(s.id))
 	if err != nil {
-		s.host.options.Log.Warn("used caps could not be read for the metrics", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "used caps could not be read for the metrics", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 		return
 	}
 	for name, of := range map[string]struct{ used, most int }{pace.HourlyCap: {usage.Hour, limits.Hourly}, pace.DailyCap: {usage.Day, limits.Daily},
@@ -146,7 +146,7 @@ func (s *hosting) showCaps(ctx context.Context, limits campaign.Limits) {
 // showCapsAgain shows the caps of a session that may not have sent for a while.
 func (s *hosting) showCapsAgain(ctx context.Context) {
 	if _, err := s.limitsOf(ctx, campaign.Limits{}); err != nil {
-		s.host.options.Log.Warn("limits could not be read for the metrics", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "limits could not be read for the metrics", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 }
 

@@ -137,7 +137,7 @@ func (h *Host) Run(ctx context.Context) error {
 	err = h.sweep(ctx, &hostings)
 	for {
 		if err != nil && ctx.Err() == nil {
-			h.options.Log.Warn("sessions could not be taken and are looked at again", "class", fault.Of(err).Label(), "error", err)
+			h.options.Log.WarnContext(ctx, "sessions could not be taken and are looked at again", "class", fault.Of(err).Label(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -370,7 +370,7 @@ func (h *Host) finished(ctx context.Context, ended *hosting, err error) {
 	}
 	wait := restAfter(err, failures)
 	h.resting[ended.id] = rest{until: time.Now().Add(wait), failures: failures}
-	h.options.Log.Info("session is not hosted any more", "session", string(ended.id), "class", fault.Of(err).Label(), "error", err, "wait", wait)
+	h.options.Log.InfoContext(ctx, "session is not hosted any more", "session", string(ended.id), "class", fault.Of(err).Label(), "error", err, "wait", wait)
 }
 
 const (

@@ -112,13 +112,13 @@ func (s *hosting) run(ctx context.Context) error {
 	s.flushSends(leaving)
 	left, changed, leaveErr := s.apply(leaving, toOffline(session.ReasonNone))
 	if releaseErr := s.lease.Release(leaving); releaseErr != nil {
-		s.host.options.Log.Warn("lease could not be given back and will expire", "session", string(s.id), "error", releaseErr)
+		s.host.options.Log.WarnContext(ctx, "lease could not be given back and will expire", "session", string(s.id), "error", releaseErr)
 	}
 	if changed {
 		leaveErr = s.announce(leaving, left)
 	}
 	if leaveErr != nil {
-		s.host.options.Log.Warn("session's end could not be written or told", "session", string(s.id), "error", leaveErr)
+		s.host.options.Log.WarnContext(ctx, "session's end could not be written or told", "session", string(s.id), "error", leaveErr)
 	}
 	return err
 }
@@ -258,7 +258,7 @@ func (s *hosting) hold(ctx context.Context, current session.Session) (session.Se
 		case errors.Is(err, store.ErrNotFound):
 			return session.Session{}, nil
 		case err != nil && ctx.Err() == nil:
-			s.host.options.Log.Warn("session could not be read and is looked at again", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+			s.host.options.Log.WarnContext(ctx, "session could not be read and is looked at again", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 			continue
 		case err != nil:
 			continue

@@ -59,7 +59,7 @@ func NewInbound(options InboundOptions) (*Inbound, error) {
 // Handle does all of it for one message. One of whose writer only the hidden id is known can belong to nobody here.
 func (i *Inbound) Handle(ctx context.Context, fact events.MessageReceived) error {
 	if fact.Phone == "" {
-		i.options.Log.Warn("message of a hidden number belongs to no campaign", "session", string(fact.SessionID))
+		i.options.Log.WarnContext(ctx, "message of a hidden number belongs to no campaign", "session", string(fact.SessionID))
 		return nil
 	}
 	if err := (campaign.Writers{Documents: i.options.Documents}).Note(ctx, string(fact.SessionID), fact.Phone, fact.At); err != nil {
@@ -139,7 +139,7 @@ func (i *Inbound) answer(ctx context.Context, fact events.MessageReceived) error
 		err = reply.Err()
 	}
 	if err != nil && !fault.Of(err).Redelivered() {
-		i.options.Log.Warn("opt-out could not be answered", "session", string(fact.SessionID), "class", fault.Of(err).Label(), "error", err)
+		i.options.Log.WarnContext(ctx, "opt-out could not be answered", "session", string(fact.SessionID), "class", fault.Of(err).Label(), "error", err)
 		return nil
 	}
 	return err

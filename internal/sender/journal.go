@@ -153,7 +153,7 @@ func (s *hosting) countBeside(ctx context.Context) int {
 	defer cancel()
 	occupancy, err := session.ReadOccupancy(ctx, s.host.options.Sessions, s.id)
 	if err != nil {
-		s.host.options.Log.Warn("sessions beside could not be counted", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "sessions beside could not be counted", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 		return 0
 	}
 	return occupancy.Present[s.egress]
@@ -166,7 +166,7 @@ func (s *hosting) remember(ctx context.Context, entry session.HistoryEntry) (wri
 	entry.At, entry.Egress = entry.At.UTC(), s.egress
 	err := session.Remember(ctx, s.host.options.Histories, s.id, entry)
 	if err != nil {
-		s.host.options.Log.Warn("what happened could not be written down", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "what happened could not be written down", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 	return err == nil
 }

@@ -40,7 +40,7 @@ func (s *hosting) phoneSeen(ctx context.Context, seen session.PhoneSeen) {
 		return true
 	})
 	if err != nil {
-		s.host.options.Log.Warn("sign of a phone could not be noted", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "sign of a phone could not be noted", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 	s.lookAgain()
 }
@@ -59,7 +59,7 @@ func (s *hosting) askPhone(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	if err := s.connection.AskPhone(ctx); err != nil {
-		s.host.options.Log.Warn("phone could not be asked for a sign", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "phone could not be asked for a sign", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 }
 
@@ -96,12 +96,12 @@ func (s *hosting) tellPhone(ctx context.Context, current session.Session, attent
 	if !s.setAttention(attention) || attention == session.AttentionNone {
 		return
 	}
-	s.host.options.Log.Warn("phone of a session is offline", "session", string(s.id), "attention", string(attention), "seen", current.PhoneSeenAt)
+	s.host.options.Log.WarnContext(ctx, "phone of a session is offline", "session", string(s.id), "attention", string(attention), "seen", current.PhoneSeenAt)
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	err := s.host.options.Queue.PublishFact(ctx, events.PhoneOffline{Version: events.FactVersion, SessionID: s.id, UserID: current.UserID,
 		Attention: attention, SeenAt: current.PhoneSeenAt, At: time.Now().UTC()})
 	if err != nil {
-		s.host.options.Log.Warn("that a phone is offline could not be told", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "that a phone is offline could not be told", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 }

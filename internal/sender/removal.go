@@ -53,7 +53,7 @@ func (s *hosting) erase(ctx context.Context, current session.Session) error {
 	if err := s.host.options.Sessions.Delete(ctx, s.id); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("delete session: %w", err)
 	}
-	s.host.options.Log.Info("session removed", "session", string(s.id))
+	s.host.options.Log.InfoContext(ctx, "session removed", "session", string(s.id))
 	return s.host.options.Queue.PublishFact(ctx, events.SessionChanged{Version: events.FactVersion, SessionID: s.id, UserID: current.UserID,
 		State: session.Removed, Reason: current.Reason, At: time.Now().UTC()})
 }

@@ -168,7 +168,7 @@ func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
 	if err != nil {
 		return r.fail(ctx, current, err)
 	}
-	log.Info("campaign slice started", "slice", current.Slice)
+	log.InfoContext(ctx, "campaign slice started", "slice", current.Slice)
 	run.failures = r.failuresOf(current.ID)
 	end, err := run.work(ctx)
 	r.remember(current.ID, end, run.failures)
@@ -177,7 +177,7 @@ func (r *Runner) Handle(ctx context.Context, job events.RunCampaign) error {
 	}
 	r.metrics.slices.WithLabelValues(cmp.Or(string(end.event), endedElsewhere)).Inc()
 	r.suspect(ctx, current, log)
-	log.Info("campaign slice ended", "slice", current.Slice, "how", string(end.event), "reason", end.reason)
+	log.InfoContext(ctx, "campaign slice ended", "slice", current.Slice, "how", string(end.event), "reason", end.reason)
 	return r.conclude(ctx, current, end)
 }
 
@@ -189,7 +189,7 @@ func (r *Runner) suspect(ctx context.Context, ran campaign.Campaign, log *slog.L
 	counts, err := r.options.Deliveries.Counts(ctx, ran.ID)
 	if err == nil && counts.Suspicious() {
 		r.metrics.suspected.Inc()
-		log.Warn("few of the sent messages arrive: WhatsApp may be dropping them", "sent", counts.AtLeast(campaign.Sent), "delivered", counts.AtLeast(campaign.Delivered))
+		log.WarnContext(ctx, "few of the sent messages arrive: WhatsApp may be dropping them", "sent", counts.AtLeast(campaign.Sent), "delivered", counts.AtLeast(campaign.Delivered))
 	}
 }
 
@@ -312,7 +312,7 @@ func (r *Runner) conclude(ctx context.Context, ran campaign.Campaign, end ending
 // fail ends a campaign that can never be sent: its text does not hold.
 func (r *Runner) fail(ctx context.Context, current campaign.Campaign, cause error) error {
 	failure := fault.As(cause)
-	r.options.Log.Error("campaign cannot be sent", "campaign", string(current.ID), "class", failure.Class.Label(), "error", cause)
+	r.options.Log.ErrorContext(ctx, "campaign cannot be sent", "campaign", string(current.ID), "class", failure.Class.Label(), "error", cause)
 	_, err := r.options.Deliveries.SettleOpen(ctx, current.ID, campaign.Outcome{State: campaign.FailedDelivery, At: time.Now().UTC(),
 		Class: failure.Class, Code: failure.Code, Reason: failure.Message})
 	if err != nil {

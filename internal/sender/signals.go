@@ -30,7 +30,7 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 		s.restricted(ctx, signal)
 	case session.QROffered:
 		s.host.metrics.qrIgnored.Inc()
-		log.Info("QR ignored: the session is linked", "session", string(s.id))
+		log.InfoContext(ctx, "QR ignored: the session is linked", "session", string(s.id))
 	case session.ReceiptArrived:
 		s.publishReceipt(ctx, signal)
 	case session.PhoneSeen:
@@ -44,9 +44,9 @@ func (s *hosting) signal(ctx context.Context, signal session.Signal) {
 				MessageIn: signal.MessageID, Phone: signal.Phone, LID: signal.LID, Text: signal.Text, At: signal.At.UTC()})
 		})
 	case session.KeepAliveLate:
-		log.Warn("WhatsApp does not answer keep-alives", "session", string(s.id), "since", signal.Since)
+		log.WarnContext(ctx, "WhatsApp does not answer keep-alives", "session", string(s.id), "since", signal.Since)
 	case session.StreamFailed:
-		log.Warn("WhatsApp reported a stream error", "session", string(s.id), "code", signal.Code)
+		log.WarnContext(ctx, "WhatsApp reported a stream error", "session", string(s.id), "code", signal.Code)
 		s.note(ctx, session.EntryStreamError, session.ReasonNone, signal.Code)
 	}
 }
@@ -75,7 +75,7 @@ func (s *hosting) connected(ctx context.Context) {
 func (s *hosting) end(ctx context.Context, signal session.Ended) {
 	s.gate.setOnline(false)
 	s.stability.broken()
-	s.host.options.Log.Warn("connection ended", "session", string(s.id), "reason", string(signal.Reason), "detail", signal.Detail)
+	s.host.options.Log.WarnContext(ctx, "connection ended", "session", string(s.id), "reason", string(signal.Reason), "detail", signal.Detail)
 	s.note(ctx, session.EntryEnded, signal.Reason, signal.Detail)
 	s.recordLogout(ctx, signal)
 	if signal.Reason == session.ReasonTemporaryBan {
@@ -112,7 +112,7 @@ func (s *hosting) report(ctx context.Context, change transition) (stored session
 		err = s.announce(ctx, stored)
 	}
 	if err != nil {
-		s.host.options.Log.Error("session's state could not be written or told", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.ErrorContext(ctx, "session's state could not be written or told", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 	return stored, changed
 }
@@ -140,7 +140,7 @@ func (s *hosting) apply(ctx context.Context, change transition) (stored session.
 
 // announce says that a session changed, and pauses the campaigns of one that cannot send.
 func (s *hosting) announce(ctx context.Context, stored session.Session) error {
-	s.host.options.Log.Info("session changed", "session", string(s.id), "state", string(stored.State), "reason", string(stored.Reason))
+	s.host.options.Log.InfoContext(ctx, "session changed", "session", string(s.id), "state", string(stored.State), "reason", string(stored.Reason))
 	err := s.host.options.Queue.PublishFact(ctx, events.SessionChanged{Version: events.FactVersion, SessionID: s.id, UserID: stored.UserID,
 		State: stored.State, Reason: stored.Reason, Until: stored.Until, At: stored.UpdatedAt})
 	switch stored.State {
@@ -165,7 +165,7 @@ func (s *hosting) keep(ctx context.Context, do func(context.Context) error) {
 			return
 		}
 		wait := backoff(min(failures, 4))
-		s.host.options.Log.Warn("what WhatsApp reported could not be kept and is tried again", "session", string(s.id),
+		s.host.options.Log.WarnContext(ctx, "what WhatsApp reported could not be kept and is tried again", "session", string(s.id),
 			"class", fault.Of(err).Label(), "wait", wait, "error", err)
 		select {
 		case <-s.closing:

@@ -78,10 +78,10 @@ func (s *hosting) tellStable(ctx context.Context, userID string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	s.host.options.Log.Info("session stable", "session", string(s.id))
+	s.host.options.Log.InfoContext(ctx, "session stable", "session", string(s.id))
 	err := s.host.options.Queue.PublishFact(ctx, events.SessionStable{Version: events.FactVersion, SessionID: s.id, UserID: userID,
 		Since: since.UTC(), At: time.Now().UTC()})
 	if err != nil {
-		s.host.options.Log.Warn("that a session is stable could not be told", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
+		s.host.options.Log.WarnContext(ctx, "that a session is stable could not be told", "session", string(s.id), "class", fault.Of(err).Label(), "error", err)
 	}
 }

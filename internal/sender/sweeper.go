@@ -75,11 +75,11 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(s.options.Every)
 	defer ticker.Stop()
 	if err := s.recallCancelled(ctx); err != nil && ctx.Err() == nil {
-		s.options.Log.Warn("cancelled campaigns could not be listed", "class", fault.Of(err).Label(), "error", err)
+		s.options.Log.WarnContext(ctx, "cancelled campaigns could not be listed", "class", fault.Of(err).Label(), "error", err)
 	}
 	for {
 		if err := errors.Join(s.sweep(ctx), s.settle(ctx)); err != nil && ctx.Err() == nil {
-			s.options.Log.Warn("campaigns could not be swept and are looked at again", "class", fault.Of(err).Label(), "error", err)
+			s.options.Log.WarnContext(ctx, "campaigns could not be swept and are looked at again", "class", fault.Of(err).Label(), "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -185,7 +185,7 @@ func (s *Sweeper) resume(ctx context.Context, found campaign.Campaign) error {
 	if err != nil || !changed {
 		return err
 	}
-	s.options.Log.Info("campaign resumed", "campaign", string(stored.ID), "reason", found.Reason)
+	s.options.Log.InfoContext(ctx, "campaign resumed", "campaign", string(stored.ID), "reason", found.Reason)
 	return tellCampaign(ctx, s.options.Queue, stored)
 }
 
@@ -207,7 +207,7 @@ func (s *Sweeper) beginLate(ctx context.Context, found campaign.Campaign) error 
 	if err != nil || !changed {
 		return err
 	}
-	s.options.Log.Warn("scheduled campaign had no job and is queued", "campaign", string(found.ID))
+	s.options.Log.WarnContext(ctx, "scheduled campaign had no job and is queued", "campaign", string(found.ID))
 	return tellCampaign(ctx, s.options.Queue, stored)
 }
 
@@ -238,7 +238,7 @@ func (s *Sweeper) restore(ctx context.Context, found campaign.Campaign) error {
 	if err != nil || !changed {
 		return err // it went on while we looked
 	}
-	s.options.Log.Warn("campaign had no job and is queued again", "campaign", string(found.ID))
+	s.options.Log.WarnContext(ctx, "campaign had no job and is queued again", "campaign", string(found.ID))
 	return tellCampaign(ctx, s.options.Queue, stored)
 }
 

@@ -2,9 +2,6 @@ package wa
 
 import (
 	"fmt"
-	"regexp"
-	"runtime/debug"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mau.fi/whatsmeow/types"
@@ -86,26 +83,9 @@ func (m *metrics) begin() {
 	}
 	m.answered.WithLabelValues(retryAnswered)
 	m.answered.WithLabelValues(retryMissed)
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range info.Deps {
-			if at, dated := committed(module.Version); module.Path == "go.mau.fi/whatsmeow" && dated {
-				m.library.Set(float64(at.Unix()))
-			}
-		}
+	if made := BuiltWith().Made; !made.IsZero() {
+		m.library.Set(float64(made.Unix()))
 	}
-}
-
-// pseudoVersion holds the time of a commit in a version of Go that stands for it (https://go.dev/ref/mod#pseudo-versions).
-var pseudoVersion = regexp.MustCompile(`[.-](\d{14})-[0-9a-f]{12}$`)
-
-// committed gives when a version without a tag was committed; false for others. whatsmeow has no tags.
-func committed(version string) (at time.Time, dated bool) {
-	found := pseudoVersion.FindStringSubmatch(version)
-	if found == nil {
-		return time.Time{}, false
-	}
-	at, err := time.Parse("20060102150405", found[1])
-	return at, err == nil
 }
 
 func (c *Client) countReceipt(event *events.Receipt) {

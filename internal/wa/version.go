@@ -52,7 +52,7 @@ type versions struct {
 func (v *versions) current(ctx context.Context) store.WAVersionContainer {
 	stored, _, err := v.store.ReadVersion(ctx)
 	if err != nil {
-		v.log.Warn("the stored version of WhatsApp Web could not be read", "error", err)
+		v.log.WarnContext(ctx, "the stored version of WhatsApp Web could not be read", "error", err)
 	}
 	return newer(store.GetWAVersion(), stored.container())
 }
@@ -76,7 +76,7 @@ func (v *versions) renew(ctx context.Context, refused store.WAVersionContainer, 
 	defer cancel()
 	result, err := v.look(ctx, refused, way)
 	v.metrics.outdated.WithLabelValues(result).Inc()
-	v.log.Error("WhatsApp refuses this version of its web client", "refused", refused.String(), "result", result, "error", err)
+	v.log.ErrorContext(ctx, "WhatsApp refuses this version of its web client", "refused", refused.String(), "result", result, "error", err)
 	return result == versionRenewed
 }
 

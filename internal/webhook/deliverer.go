@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	standard "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/dannsalud/broadcaster/internal/events"
@@ -37,6 +38,8 @@ type DelivererOptions struct {
 	Rest time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
+	// Registerer takes the metrics; nil: they are not exposed.
+	Registerer prometheus.Registerer
 	// Log takes what goes wrong beside the deliveries; nil: it is dropped.
 	Log *slog.Logger
 }
@@ -46,6 +49,8 @@ type Deliverer struct {
 	options DelivererOptions
 	client  *http.Client
 	lanes   *lanes
+	// requests times what receivers answer.
+	requests *prometheus.HistogramVec
 }
 
 // NewDeliverer checks the options and makes one.
@@ -68,7 +73,11 @@ func NewDeliverer(options DelivererOptions) (*Deliverer, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Deliverer{options: options, client: guard.New(guard.Options{Allowed: options.AllowPrivate, AnyPort: true}),
+	requests, err := newRequests(options.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Deliverer{options: options, requests: requests, client: guard.New(guard.Options{Allowed: options.AllowPrivate, AnyPort: true}),
 		lanes: &lanes{room: max(1, options.Slots/4), rest: options.Rest}}, nil
 }
 
@@ -101,6 +110,7 @@ func (d *Deliverer) Handle(ctx context.Context, command events.DeliverWebhook) e
 	if failure := fault.As(err); failure != nil {
 		attempt.Code, attempt.Message = failure.Code, failure.Message
 	}
+	d.requests.WithLabelValues(string(attempt.Outcome)).Observe(attempt.Took.Seconds())
 	d.note(ctx, subscription, attempt)
 	return err
 }

@@ -47,6 +47,10 @@ type Options struct {
 	Terminal bool
 	// Log takes the product's own log; nil: it is dropped.
 	Log *slog.Logger
+
+	// seeQR is told of every code, and examine sees what the demo leaves behind before it is removed, for tests.
+	seeQR   func(qr string)
+	examine func(data string, stage *stage)
 }
 
 // largeAudience is the size above which the simulator keeps no message bodies.
@@ -84,12 +88,16 @@ func Run(ctx context.Context, options Options) (Summary, error) {
 	stage.product, err = app.New(app.Options{
 		DataDir: directory, Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Pace: paceOf(options), Links: app.QuickLinks(),
 		Limits: app.GapsOnly(paceOf(options)), Hours: app.AnyHour(), // simulated people mind neither the number of messages nor the hour
-		SeeFact: stage.seeFact, Log: options.Log,
+		SeeQR: options.seeQR, SeeFact: stage.seeFact, Log: options.Log,
 	})
 	if err != nil {
 		return Summary{}, err
 	}
-	return stage.play(ctx)
+	summary, err := stage.play(ctx)
+	if options.examine != nil {
+		options.examine(directory, stage)
+	}
+	return summary, err
 }
 
 func paceOf(options Options) pace.Options {

@@ -22,6 +22,8 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Options say which database to open.
@@ -29,6 +31,8 @@ type Options struct {
 	// Path is the database file; it is made, readable by its owner only, when it does not exist. Its folder must exist. Beside it lie
 	// "-wal" and "-shm" files while it is open: a copy of the file alone is no backup.
 	Path string
+	// Registerer takes the metrics; nil: they are not exposed.
+	Registerer prometheus.Registerer
 	// Log takes what happens to the schema; nil: it is dropped.
 	Log *slog.Logger
 }
@@ -38,6 +42,7 @@ type DB struct {
 	log    *slog.Logger
 	writer *pool
 	reader *pool
+	writes *prometheus.HistogramVec
 	closed atomic.Bool
 }
 
@@ -60,7 +65,11 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db := &DB{log: options.Log}
+	writes, err := newWrites(options.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{log: options.Log, writes: writes}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // prepared gives statements to run: the reader pool for reads, a transaction for writes.
@@ -43,7 +44,8 @@ func writeStatements() []string {
 }
 
 // write runs work in one transaction: all of it is on the disk when write returns nil, and nothing of it otherwise.
-func (db *DB) write(ctx context.Context, doing string, work func(*transaction) error) error {
+func (db *DB) write(ctx context.Context, doing string, work func(*transaction) error) (err error) {
+	defer func(begun time.Time) { db.timed(begun, err) }(time.Now())
 	tx, err := db.writer.db.BeginTx(ctx, nil)
 	if err != nil {
 		return db.explain(ctx, doing, err)

@@ -74,23 +74,13 @@ const (
 	checkText    = "the key store can be read with this key"
 )
 
-// checkRing opens every check row, and adds the one of the first key.
+// checkRing verifies the ring, and adds the check row of the first key.
 func (s *Store) checkRing(ctx context.Context) error {
-	used, err := s.usedKeys(ctx)
+	used, err := s.verify(ctx)
 	if err != nil {
 		return err
 	}
 	sealing := s.options.Ring.sealing()
-	for id, envelope := range used {
-		if !s.options.Ring.has(id) {
-			return fault.New(fault.Internal, "keystore_key_missing", fmt.Sprintf("The key store has rows that are sealed with the key %q, which is "+
-				"not configured; add it to KEYSTORE_KEY behind the first one, or start with the key file that belongs to this database", id))
-		}
-		if _, err := s.options.Ring.open(checkSession, kindCheck, id, envelope); err != nil {
-			return fault.Wrap(err, fault.Internal, "keystore_key_wrong", fmt.Sprintf("The key %q is not the one that the key store was sealed with; "+
-				"configure the right one (KEYSTORE_KEY or the key file)", id))
-		}
-	}
 	if used[sealing] != nil {
 		return nil
 	}
@@ -99,6 +89,34 @@ func (s *Store) checkRing(ctx context.Context) error {
 		return fmt.Errorf("mark the key store as sealed: %w", err)
 	}
 	return nil
+}
+
+// Verify checks the ring as Open does, and writes nothing. It gives how many keys the rows are sealed with; none: the key store is empty.
+func Verify(ctx context.Context, options Options) (used int, err error) {
+	if options.Keys == nil || options.Ring == nil {
+		return 0, errors.New("keys: Keys and Ring are required")
+	}
+	s := &Store{options: options}
+	sealed, err := s.verify(ctx)
+	return len(sealed), err
+}
+
+// verify opens every check row.
+func (s *Store) verify(ctx context.Context) (used map[string][]byte, err error) {
+	if used, err = s.usedKeys(ctx); err != nil {
+		return nil, err
+	}
+	for id, envelope := range used {
+		if !s.options.Ring.has(id) {
+			return nil, fault.New(fault.Internal, "keystore_key_missing", fmt.Sprintf("The key store has rows that are sealed with the key %q, which is "+
+				"not configured; add it to KEYSTORE_KEY behind the first one, or start with the key file that belongs to this database", id))
+		}
+		if _, err := s.options.Ring.open(checkSession, kindCheck, id, envelope); err != nil {
+			return nil, fault.Wrap(err, fault.Internal, "keystore_key_wrong", fmt.Sprintf("The key %q is not the one that the key store was sealed with; "+
+				"configure the right one (KEYSTORE_KEY or the key file)", id))
+		}
+	}
+	return used, nil
 }
 
 // usedKeys gives the check rows by the id of their key.
