@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -49,6 +50,34 @@ type story struct {
 	out       io.Writer
 	sessions  []client.Session
 	campaigns []client.Campaign
+}
+
+// prove starts the fleet, plays the story and ends the fleet, whatever came of it.
+func prove(ctx context.Context, given options, out io.Writer) (result report, err error) {
+	fleet, err := newFleet(given)
+	if err != nil {
+		return report{}, err
+	}
+	defer func() {
+		fleet.stop()
+		if err == nil && given.logs == "" {
+			err = os.RemoveAll(fleet.dir) //nolint:gosec // the folder that newFleet made
+		} else {
+			fmt.Fprintln(out, "The logs of the processes are in", fleet.dir)
+		}
+	}()
+	story := &story{fleet: fleet, options: given, out: out}
+	if err := fleet.watch(ctx, given); err != nil {
+		return report{}, err
+	}
+	story.sayWatched()
+	if err := fleet.start(ctx); err != nil {
+		return report{}, err
+	}
+	if result, err = story.play(ctx); err != nil {
+		return report{}, err
+	}
+	return result, story.alarm(ctx, &result)
 }
 
 // longestDrain is how long a service may take to end after SIGTERM.

@@ -128,7 +128,7 @@ func (w *watcher) prepare(deployments string) error {
 	if err := os.MkdirAll(w.dir, 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(w.dir, "rules.yml"), rules, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, "rules.yml"), rules, 0o600); err != nil { //nolint:gosec // the folder that newFleet made
 		return err
 	}
 	if err := w.writeTargets(); err != nil {
@@ -177,10 +177,10 @@ func (w *watcher) writeTargets() error {
 		return err
 	}
 	path := filepath.Join(w.dir, "targets.json")
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil { //nolint:gosec // the folder that newFleet made
 		return err
 	}
-	return os.Rename(path+".new", path)
+	return os.Rename(path+".new", path) //nolint:gosec // the folder that newFleet made
 }
 
 // get asks the Prometheus, and reads its answer into out.
