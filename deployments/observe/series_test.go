@@ -55,11 +55,11 @@ func TestTheSeriesAreListed(t *testing.T) {
 	want := seriesHead + strings.Join(selectors(t, queries), "\n") + "\n"
 	path := filepath.Join(root, seriesFile)
 	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // a file of the repository
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := os.ReadFile(path) //nolint:gosec // a file of the repository
+	got, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
