@@ -49,6 +49,8 @@ var rooms = []room{
 
 	{"internal/bus/embed", nil,
 		"a nats-server in this process, and nothing of ours"},
+	{"internal/bus/bustest", append([]string{"internal/bus"}, language...),
+		"what tests fill a queue with; a test package that no product imports"},
 	{"internal/bus/embed/embedtest", []string{"internal/bus/embed"},
 		"that nats-server in a process of its own, for tests that kill it"},
 	{"internal/bus/contract", nil,
@@ -154,7 +156,7 @@ var technologies = []technology{
 		"the environment is read in one place", nil},
 	{"os/exec", []string{"cmd/...", "internal/store/mongo/mongotest", "internal/bus/embed/embedtest"},
 		"services start no processes; mongotest and embedtest start the servers of tests, and no product imports them", nil},
-	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest", "internal/wa/proxytest", "internal/bus/embed/embedtest"},
+	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest", "internal/wa/proxytest", "internal/bus/bustest", "internal/bus/embed/embedtest"},
 		"test code in a product's binary registers flags and hides state; a conformance suite and a server for tests are the exceptions", nil},
 }
 
