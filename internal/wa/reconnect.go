@@ -44,6 +44,7 @@ const looksPerSilence = 5
 func (c *Client) keepConnected() {
 	ticker := time.NewTicker(c.silence / looksPerSilence)
 	defer ticker.Stop()
+	gone := false
 	for {
 		why := breach("")
 		select {
@@ -52,6 +53,12 @@ func (c *Client) keepConnected() {
 		case why = <-c.breaches:
 		case <-ticker.C:
 			why = c.examine()
+			// A connection that is seen to be gone may be closing at this moment, and its end about to be told. To close it, too, would be a race in
+			// whatsmeow (NoiseSocket.Stop clears FrameSocket.OnDisconnect, which FrameSocket.Close reads and calls).
+			wasGone := gone
+			if gone = why == breachForsaken; gone && !wasGone {
+				why = ""
+			}
 		}
 		if why == "" || !c.sayBroken(why) {
 			continue
