@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,48 +54,6 @@ func filterFlags(command *cobra.Command) func() client.FailedFilter {
 		}
 		return filter
 	}
-}
-
-// printer prints rows as a table for a person, or each as a line of JSON for a program.
-type printer struct {
-	json  *json.Encoder
-	table *tabwriter.Writer
-}
-
-func newPrinter(out io.Writer, asJSON bool, columns string) printer {
-	if asJSON {
-		return printer{json: json.NewEncoder(out)}
-	}
-	p := printer{table: tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)}
-	_, _ = fmt.Fprintln(p.table, strings.ReplaceAll(columns, " ", "\t"))
-	return p
-}
-
-func (p printer) row(whole any, cells ...any) error {
-	if p.json != nil {
-		return p.json.Encode(whole)
-	}
-	texts := make([]string, len(cells))
-	for i, cell := range cells {
-		texts[i] = fmt.Sprint(cell)
-	}
-	_, err := fmt.Fprintln(p.table, strings.Join(texts, "\t"))
-	return err
-}
-
-func (p printer) end() error {
-	if p.table == nil {
-		return nil
-	}
-	return p.table.Flush()
-}
-
-// moment shows a time to a person; empty for none.
-func moment(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return at.Local().Format(time.DateTime)
 }
 
 func adviceOf(replay client.Replay) string {
@@ -162,16 +118,9 @@ func newJobsList() *cobra.Command {
 			return err
 		}
 		table := newPrinter(command.OutOrStdout(), *asJSON, "ENTRY KIND CLASS CODE ATTEMPTS FAILED SESSION CAMPAIGN REPLAY")
-		for job, err := range api.FailedJobs(command.Context(), filter()) {
-			if err == nil {
-				err = table.row(job, job.Entry, job.Kind, job.LastError.Class, job.LastError.Code, job.Attempts, moment(job.FailedAt), job.SessionID, job.CampaignID,
-					adviceOf(job.Replay))
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return table.end()
+		return printAll(table, api.FailedJobs(command.Context(), filter()), func(job client.FailedJob) []any {
+			return []any{job.Entry, job.Kind, job.LastError.Class, job.LastError.Code, job.Attempts, moment(job.FailedAt), job.SessionID, job.CampaignID, adviceOf(job.Replay)}
+		})
 	}
 	return command
 }
@@ -274,16 +223,7 @@ func newJobTable(wanted jobTable) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		table := newPrinter(command.OutOrStdout(), *asJSON, wanted.columns)
-		for job, err := range api.Jobs(command.Context(), wanted.states...) {
-			if err == nil {
-				err = table.row(job, wanted.cells(job)...)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return table.end()
+		return printAll(newPrinter(command.OutOrStdout(), *asJSON, wanted.columns), api.Jobs(command.Context(), wanted.states...), wanted.cells)
 	}
 	return command
 }

@@ -15,10 +15,9 @@ import (
 
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/internal/bus"
+	"github.com/dannsalud/broadcaster/internal/bus/bustest"
 	"github.com/dannsalud/broadcaster/internal/bus/embed"
-	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
-	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
 // TestABulkReplayThatIsKilledGoesOnAndPublishesEachOnce replays ten thousand failed jobs by the command line, kills that in the middle with SIGKILL, begins
@@ -84,39 +83,12 @@ func queueOf(t *testing.T, w *world) (queue *bus.Bus, end func()) {
 	}
 }
 
-// failMany has a worker give up many jobs, of campaigns that do not exist: replayed, they end at once.
+// failMany fills the product's FAILED while the product does not run.
 func failMany(t *testing.T, w *world, count int) {
 	t.Helper()
 	queue, end := queueOf(t, w)
 	defer end()
-	worker, err := queue.NewWorker(bus.WorkerOptions{DrainTime: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = worker.HandleRunCampaign(func(context.Context, events.RunCampaign) error {
-		return fault.New(fault.NotFound, "for_the_test", "It is given up")
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- worker.Run(ctx) }()
-	for i := range count {
-		job := events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: campaign.ID(fmt.Sprintf("cmp_%d", i)), SessionID: "ses_none", Slice: 1}
-		if err := queue.SendCommand(t.Context(), job); err != nil {
-			t.Fatal(err)
-		}
-	}
-	failed := queue.NewFailedQueue()
-	await(t, func(ctx context.Context) (int, bool, error) {
-		groups, err := failed.Stats(ctx, events.FailedFilter{})
-		return len(groups), len(groups) == 1 && groups[0].Count == count, err
-	})
-	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	bustest.FailMany(t, queue, count)
 }
 
 // published counts the jobs that the queue was ever given: the number of one more, less that one.

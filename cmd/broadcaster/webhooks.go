@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,15 +24,10 @@ func newWebhooksList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		table := tabwriter.NewWriter(command.OutOrStdout(), 0, 4, 2, ' ', 0)
-		_, _ = fmt.Fprintln(table, "WEBHOOK\tENABLED\tUSER\tEVENTS\tADDRESS")
-		for webhook, err := range api.Webhooks(command.Context()) {
-			if err != nil {
-				return err
-			}
-			_, _ = fmt.Fprintf(table, "%s\t%t %s\t%s\t%s\t%s\n", webhook.ID, webhook.Enabled, webhook.Reason, webhook.UserID, strings.Join(webhook.Events, ","), webhook.URL)
-		}
-		return table.Flush()
+		table := newPrinter(command.OutOrStdout(), false, "WEBHOOK ENABLED USER EVENTS ADDRESS")
+		return printAll(table, api.Webhooks(command.Context()), func(w client.Webhook) []any {
+			return []any{w.ID, fmt.Sprintf("%t %s", w.Enabled, w.Reason), w.UserID, strings.Join(w.Events, ","), w.URL}
+		})
 	}
 	return command
 }
@@ -83,16 +77,10 @@ func newWebhooksLog() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		table := tabwriter.NewWriter(command.OutOrStdout(), 0, 4, 2, ' ', 0)
-		_, _ = fmt.Fprintln(table, "AT\tEVENT\tDELIVERY\tOUTCOME\tSTATUS\tTOOK\tWHY")
-		for attempt, err := range api.WebhookAttempts(command.Context(), arguments[0]) {
-			if err != nil {
-				return err
-			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", attempt.At.Format(time.DateTime), attempt.Event, attempt.DeliveryID, attempt.Outcome, attempt.Status,
-				time.Duration(attempt.TookMS)*time.Millisecond, attempt.Message)
-		}
-		return table.Flush()
+		table := newPrinter(command.OutOrStdout(), false, "AT EVENT DELIVERY OUTCOME STATUS TOOK WHY")
+		return printAll(table, api.WebhookAttempts(command.Context(), arguments[0]), func(a client.WebhookAttempt) []any {
+			return []any{moment(a.At), a.Event, a.DeliveryID, a.Outcome, a.Status, time.Duration(a.TookMS) * time.Millisecond, a.Message}
+		})
 	}
 	return command
 }

@@ -106,7 +106,7 @@ type cancelJobInput struct {
 func (a *API) cancelJob(ctx context.Context, input *cancelJobInput) (*jobOutput, error) {
 	job, err := a.options.Jobs.LiveJob(ctx, input.Sequence)
 	if err == nil && job.State != events.JobPending && job.State != events.JobScheduled {
-		err = fault.New(fault.Conflict, "job_in_hand", fmt.Sprintf("The job is %s; cancel its link, or pause its campaign", job.State))
+		err = fault.New(fault.Conflict, "job_in_hand", fmt.Sprintf("The job is %s; cancel its link, pause its campaign, or disable its webhook", job.State))
 	}
 	if err != nil {
 		return nil, a.problem(ctx, "cancel job", err)

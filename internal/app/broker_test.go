@@ -12,10 +12,8 @@ import (
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/internal/bus"
+	"github.com/dannsalud/broadcaster/internal/bus/bustest"
 	"github.com/dannsalud/broadcaster/internal/bus/embed/embedtest"
-	"github.com/dannsalud/broadcaster/internal/campaign"
-	"github.com/dannsalud/broadcaster/internal/events"
-	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/pace"
 )
 
@@ -100,7 +98,7 @@ func unlessAway(err error) error {
 	return err
 }
 
-// giveUpJobs fills FAILED with jobs of campaigns that do not exist: replayed, they end at once.
+// giveUpJobs fills FAILED before the services start.
 func giveUpJobs(t *testing.T, url string, count int) {
 	t.Helper()
 	queue, err := bus.Connect(t.Context(), bus.Options{URL: url, Name: "before", Log: slog.New(slog.DiscardHandler)})
@@ -111,39 +109,7 @@ func giveUpJobs(t *testing.T, url string, count int) {
 	if err := queue.EnsureTopology(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	worker, err := queue.NewWorker(bus.WorkerOptions{DrainTime: -1})
-	if err == nil {
-		err = worker.HandleRunCampaign(func(context.Context, events.RunCampaign) error {
-			return fault.New(fault.NotFound, "for_the_test", "It is given up")
-		})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- worker.Run(ctx) }()
-	for i := range count {
-		job := events.RunCampaign{Version: events.RunCampaignVersion, CampaignID: campaign.ID(fmt.Sprintf("cmp_%d", i)), SessionID: "ses_none", Slice: 1}
-		if err := queue.SendCommand(t.Context(), job); err != nil {
-			t.Fatal(err)
-		}
-	}
-	failed := queue.NewFailedQueue()
-	for total := 0; total < count; {
-		<-time.After(10 * time.Millisecond)
-		groups, err := failed.Stats(t.Context(), events.FailedFilter{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, group := range groups {
-			total = group.Count
-		}
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	bustest.FailMany(t, queue, count)
 }
 
 // replayAll replays all failed jobs, a few a second, as an operator would who begins again when the API says that the queue is away. It runs beside the test.

@@ -118,7 +118,6 @@ func (c *claim) hold(work context.Context, out chan<- *message.Message) {
 		case offer <- c.message:
 			offer, stopping = nil, nil
 			c.inHand(c)
-			defer c.released(c)
 		case <-stopping: // Nobody took it yet.
 			c.settle(work, verdict{action: giveBack})
 			return
@@ -130,9 +129,11 @@ func (c *claim) hold(work context.Context, out chan<- *message.Message) {
 				c.inHand(c)
 			}
 		case <-c.message.Acked():
+			c.released(c)
 			c.confirm(work, wireAck)
 			return
 		case <-c.message.Nacked():
+			c.released(c) // Before the server may give it to another, whose sign of life this would end.
 			c.settle(work, c.verdict)
 			return
 		case <-c.forsaken:

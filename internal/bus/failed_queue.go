@@ -177,8 +177,11 @@ func (q *FailedQueue) read(ctx context.Context, stream jetstream.Stream, last ui
 			}
 			read++
 		}
-		if err := batch.Error(); err != nil || read == 0 {
-			return fmt.Errorf("%d entries did not come: %w", left, err)
+		if err := batch.Error(); err != nil {
+			return err
+		}
+		if read == 0 {
+			return fmt.Errorf("%d entries did not come in time", left)
 		}
 		left -= min(left, read)
 	}

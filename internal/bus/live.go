@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -145,8 +144,12 @@ func liveJob(m *jetstream.RawStreamMsg) events.LiveJob {
 	}
 }
 
+// mostExamined bounds how many jobs one call of LiveJobs looks at: thousands of deliveries may wait for one receiver that is down.
+const mostExamined = 1000
+
 // LiveJobs gives the commands in the queue that are in one of the states (all, when none is named), in the order in which they were queued, from the one
-// behind a sequence on, at most limit of them. next is the sequence to go on behind; zero when there is nothing more.
+// behind a sequence on, at most limit of them. next is the sequence to go on behind; zero when there is nothing more. A page may have fewer jobs
+// than there are, and a next all the same.
 func (b *Bus) LiveJobs(ctx context.Context, states []events.JobState, after uint64, limit int) (jobs []events.LiveJob, next uint64, err error) {
 	s, err := b.survey(ctx)
 	if err != nil {
@@ -154,17 +157,19 @@ func (b *Bus) LiveJobs(ctx context.Context, states []events.JobState, after uint
 	}
 	walk := s.walk
 	if len(states) > 0 && !slices.Contains(states, events.JobPending) && !slices.Contains(states, events.JobScheduled) {
-		walk = s.walkInHand // They are few, however long the queue is.
+		walk = s.walkInHand // However long the queue is.
 	}
+	examined, last := 0, after
 	err = walk(ctx, after, func(job events.LiveJob) bool {
-		if len(states) > 0 && !slices.Contains(states, job.State) {
-			return true
-		}
-		if len(jobs) == limit {
-			next = jobs[limit-1].Sequence
+		wanted := len(states) == 0 || slices.Contains(states, job.State)
+		if examined == mostExamined || wanted && len(jobs) == limit {
+			next = last
 			return false
 		}
-		jobs = append(jobs, job)
+		if wanted {
+			jobs = append(jobs, job)
+		}
+		examined, last = examined+1, job.Sequence
 		return true
 	})
 	if err != nil {
@@ -175,50 +180,68 @@ func (b *Bus) LiveJobs(ctx context.Context, states []events.JobState, after uint
 
 // walk shows the commands behind a sequence until see wants no more.
 func (s *survey) walk(ctx context.Context, after uint64, see func(events.LiveJob) bool) error {
-	return s.walkSubject(ctx, "commands.>", after, math.MaxUint64, see)
-}
-
-// walkInHand shows those that were given out.
-func (s *survey) walkInHand(ctx context.Context, after uint64, see func(events.LiveJob) bool) error {
-	var found []events.LiveJob
-	for _, c := range s.consumers {
-		err := s.walkSubject(ctx, c.filter, max(after, c.settled), c.delivered, func(job events.LiveJob) bool {
-			found = append(found, job)
-			return true
-		})
-		if err != nil {
+	for {
+		m, err := s.find(ctx, "commands.>", after, math.MaxUint64)
+		if m == nil {
 			return err
-		}
-	}
-	slices.SortFunc(found, func(a, b events.LiveJob) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	for _, job := range found {
-		if !see(job) {
-			return nil
-		}
-	}
-	return nil
-}
-
-// walkSubject shows the commands with a subject behind a sequence, up to the last one.
-func (s *survey) walkSubject(ctx context.Context, subject string, after, last uint64, see func(events.LiveJob) bool) error {
-	for after < last {
-		m, err := s.stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > last {
-			return nil
-		}
-		if err != nil {
-			return queueUnreadable(err)
 		}
 		after = m.Sequence
-		job, err := s.describe(ctx, m)
-		if err != nil {
+		if goOn, err := s.show(ctx, m, see); err != nil || !goOn {
 			return err
 		}
-		if !see(job) {
-			return nil
+	}
+}
+
+// walkInHand shows those that were given out: of what each consumer gave out, the oldest comes first.
+func (s *survey) walkInHand(ctx context.Context, after uint64, see func(events.LiveJob) bool) error {
+	heads := make([]*jetstream.RawStreamMsg, len(s.consumers))
+	advance := func(i int, after uint64) (err error) {
+		heads[i], err = s.find(ctx, s.consumers[i].filter, after, s.consumers[i].delivered)
+		return err
+	}
+	for i, c := range s.consumers {
+		if err := advance(i, max(after, c.settled)); err != nil {
+			return err
 		}
 	}
-	return nil
+	for {
+		first := -1
+		for i, head := range heads {
+			if head != nil && (first < 0 || head.Sequence < heads[first].Sequence) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return nil
+		}
+		if goOn, err := s.show(ctx, heads[first], see); err != nil || !goOn {
+			return err
+		}
+		if err := advance(first, heads[first].Sequence); err != nil {
+			return err
+		}
+	}
+}
+
+// find gives the first command with a subject behind a sequence, up to the last one; nil when there is none.
+func (s *survey) find(ctx context.Context, subject string, after, last uint64) (*jetstream.RawStreamMsg, error) {
+	if after >= last {
+		return nil, nil //nolint:nilnil // none, and no failure
+	}
+	m, err := s.stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(subject))
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && m.Sequence > last {
+		return nil, nil //nolint:nilnil // the same
+	}
+	if err != nil {
+		return nil, queueUnreadable(err)
+	}
+	return m, nil
+}
+
+// show hands one command on with its state, and tells whether more are wanted.
+func (s *survey) show(ctx context.Context, m *jetstream.RawStreamMsg, see func(events.LiveJob) bool) (goOn bool, err error) {
+	job, err := s.describe(ctx, m)
+	return err == nil && see(job), err
 }
 
 // LiveJob gives one command in the queue; fault.NotFound when it is not there.
@@ -245,7 +268,7 @@ func (b *Bus) RemoveJob(ctx context.Context, sequence uint64) error {
 		return err
 	}
 	if job.State != events.JobPending && job.State != events.JobScheduled {
-		return fault.New(fault.Conflict, "job_in_hand", "A worker has this job, or it waits for its next attempt; cancel its link, or pause its campaign")
+		return fault.New(fault.Conflict, "job_in_hand", "A worker has this job, or it waits for its next attempt; cancel its link, pause its campaign, or disable its webhook")
 	}
 	stream, err := b.js.Stream(ctx, events.StreamCommands)
 	if err != nil {

@@ -3,9 +3,13 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -102,6 +106,88 @@ func TestAJobWhoseWorkerIsGoneIsNotToldAsRunning(t *testing.T) {
 	})
 	close(release)
 	eventually(t, "nothing is left", func() bool { return len(jobsIn(t, bus)) == 0 })
+}
+
+// TestTheEndOfOneAttemptDoesNotHideTheNext: a worker takes its sign of life back before the server hears that it lets the job go; afterwards it would take back
+// that of the next one.
+func TestTheEndOfOneAttemptDoesNotHideTheNext(t *testing.T) {
+	t.Parallel()
+	broker := newBroker(t)
+	bus, observer := broker.connect(Options{}), broker.connect(Options{Name: "observer"})
+	heard := make(chan *nats.Msg, 1000)
+	for _, subject := range []string{"$KV." + BucketRunning + ".>", "$JS.ACK.>"} {
+		subscription, err := observer.nc.ChanSubscribe(subject, heard)
+		handle(t, err)
+		t.Cleanup(func() { handle(t, subscription.Unsubscribe()) })
+	}
+	handle(t, observer.nc.Flush())
+	worker := newWorker(t, bus, WorkerOptions{})
+	done := make(chan struct{})
+	attempts := 0
+	handle(t, worker.HandleRunCampaign(func(context.Context, events.RunCampaign) error {
+		if attempts++; attempts == 1 {
+			return fault.New(fault.RetryNow, "again", "Once more")
+		}
+		close(done)
+		return nil
+	}))
+	start(t, worker)
+	send(t, bus, campaignJob("a"))
+	receive(t, "the second attempt", done)
+	for alive := false; ; {
+		m := receive(t, "what is said of the job", heard)
+		switch {
+		case strings.HasPrefix(m.Subject, "$KV."):
+			alive = m.Header.Get("KV-Operation") == ""
+		case strings.HasPrefix(string(m.Data), wireNak):
+			if alive {
+				t.Error("the job is let go before its sign of life is taken back")
+			}
+			return
+		}
+	}
+}
+
+// TestManyJobsThatWaitAreReadAPageAtATime: a receiver of webhooks that is down has thousands in hand, and what runs is found behind them.
+func TestManyJobsThatWaitAreReadAPageAtATime(t *testing.T) {
+	t.Parallel()
+	const waiting = mostExamined + 50
+	bus := newBus(t)
+	worker := newWorker(t, bus, WorkerOptions{})
+	release, started := make(chan struct{}), make(chan struct{}, 1)
+	handle(t, worker.HandleDeliverWebhook(func(context.Context, events.DeliverWebhook) error {
+		return fault.New(fault.CoolingDown, "down", "It is down").WithAfter(time.Hour)
+	}))
+	handle(t, worker.HandleRunCampaign(func(ctx context.Context, _ events.RunCampaign) error {
+		started <- struct{}{}
+		return untilReleased(ctx, release)
+	}))
+	for i := range waiting {
+		send(t, bus, events.DeliverWebhook{Version: events.DeliverWebhookVersion, SubscriptionID: "whk_1", DeliveryID: fmt.Sprintf("dlv_%d", i), FactID: fmt.Sprint(i), FactKind: "session_changed",
+			Fact: []byte(`{}`), OccurredAt: time.Now()})
+	}
+	start(t, worker)
+	eventually(t, "all were put off", func() bool {
+		inHand, err := bus.InHand(t.Context(), ConsumerWebhook)
+		handle(t, err)
+		return inHand == waiting
+	})
+	send(t, bus, campaignJob("long"))
+	receive(t, "the job", started)
+	var running []events.LiveJob
+	pages := 0
+	for after := uint64(0); ; pages++ {
+		page, next, err := bus.LiveJobs(t.Context(), []events.JobState{events.JobRunning}, after, 10)
+		handle(t, err)
+		running = append(running, page...)
+		if after = next; next == 0 {
+			break
+		}
+	}
+	if len(running) != 1 || running[0].CampaignID != "cmp_long" || pages != 1 {
+		t.Errorf("running are %+v, found after %d pages", running, pages)
+	}
+	close(release)
 }
 
 func TestAPendingJobCanBeRemovedAndARunningOneCannot(t *testing.T) {

@@ -20,13 +20,14 @@ const kindOfAnyFact = "any_fact"
 // HandleEveryFact gives the worker its handler of facts of every kind, also those that this version does not know. It is called for several at once, in
 // no order, and for one fact more than once after a crash.
 func (w *Worker) HandleEveryFact(handle func(context.Context, events.Occurrence) error) error {
-	if err := w.claimConsumer(ConsumerWebhooks, kindOfAnyFact); err != nil {
+	if err := w.claimConsumer(ConsumerWebhooks); err != nil {
 		return err
 	}
 	w.router.AddConsumerHandler(ConsumerWebhooks, ConsumerWebhooks, w.subscriber, func(m *message.Message) error {
 		held := claimOf(m)
-		fact := events.Occurrence{Kind: m.Metadata.Get(headerKind), MessageID: held.raw.Headers().Get(jetstream.MsgIDHeader), Data: []byte(m.Payload),
-			At: held.meta.Timestamp.UTC()}
+		// A fact that is replayed is still the same fact: who was told of it before the failure is not told again under another id.
+		id := replayed.ReplaceAllString(held.raw.Headers().Get(jetstream.MsgIDHeader), "")
+		fact := events.Occurrence{Kind: m.Metadata.Get(headerKind), MessageID: id, Data: []byte(m.Payload), At: held.meta.Timestamp.UTC()}
 		if err := fact.Validate(); err != nil {
 			return err
 		}

@@ -64,3 +64,29 @@ func TestAJobThatIsPutOffHasMadeNoAttempt(t *testing.T) {
 		t.Errorf("after %d deliveries FAILED has %+v", deliveries.Load(), entry)
 	}
 }
+
+// TestAReplayedFactIsTheSameFact: webhooks that were told of it before the fan-out failed know its id, and are not told again under another.
+func TestAReplayedFactIsTheSameFact(t *testing.T) {
+	t.Parallel()
+	bus := newBus(t)
+	w := newWorker(t, bus, WorkerOptions{})
+	came := make(chan events.Occurrence, 8)
+	var mended atomic.Bool
+	handle(t, w.HandleEveryFact(func(_ context.Context, fact events.Occurrence) error {
+		if !mended.Load() {
+			return fault.New(fault.NotFound, "broken", "It broke")
+		}
+		came <- fact
+		return nil
+	}))
+	start(t, w)
+	stable := events.SessionStable{Version: events.FactVersion, SessionID: "ses_1", UserID: "user-1", Since: time.Unix(1, 0), At: time.Unix(2, 0)}
+	handle(t, bus.PublishFact(t.Context(), stable))
+	eventually(t, "it failed", func() bool { return len(failedJobs(t, bus)) == 1 })
+	mended.Store(true)
+	_, err := bus.NewFailedQueue().Replay(t.Context(), failedJobs(t, bus)[0].Entry, false)
+	handle(t, err)
+	if got := receive(t, "the replayed fact", came); got.MessageID != stable.MessageID() {
+		t.Errorf("it came as %s, want %s", got.MessageID, stable.MessageID())
+	}
+}

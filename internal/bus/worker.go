@@ -45,7 +45,7 @@ type Worker struct {
 	commands   *cqrs.CommandProcessor
 	facts      *cqrs.EventProcessor
 	subscriber *Subscriber
-	// kinds has the kind that each consumer's handler understands.
+	// kinds are the consumers that have a handler here, with the kind that it understands.
 	kinds  map[string]string
 	ledger *ledger
 }
@@ -140,8 +140,7 @@ func (w *Worker) HandleDeliverWebhook(handle func(context.Context, events.Delive
 
 // handleCommand registers the handler of a kind of command under the consumer that hands it out.
 func handleCommand[C events.Command](w *Worker, consumer string, handle func(context.Context, C) error) error {
-	var none C
-	if err := w.claimConsumer(consumer, none.Kind()); err != nil {
+	if err := w.claimConsumer(consumer); err != nil {
 		return err
 	}
 	return w.commands.AddHandlers(cqrs.NewCommandHandler(consumer, func(ctx context.Context, command *C) error {
@@ -154,8 +153,7 @@ func handleCommand[C events.Command](w *Worker, consumer string, handle func(con
 
 // handleFact registers the handler of a kind of fact under the consumer that hands it out.
 func handleFact[F events.Fact](w *Worker, consumer string, handle func(context.Context, F) error) error {
-	var none F
-	if err := w.claimConsumer(consumer, none.Kind()); err != nil {
+	if err := w.claimConsumer(consumer); err != nil {
 		return err
 	}
 	return w.facts.AddHandlers(cqrs.NewEventHandler(consumer, func(ctx context.Context, fact *F) error {
@@ -166,12 +164,17 @@ func handleFact[F events.Fact](w *Worker, consumer string, handle func(context.C
 	}))
 }
 
-func (w *Worker) claimConsumer(consumer, kind string) error {
-	if _, taken := w.kinds[consumer]; taken {
-		return fmt.Errorf("worker: the consumer %s has a handler already", consumer)
+// claimConsumer notes that a consumer has a handler here, which understands the kind that the topology says.
+func (w *Worker) claimConsumer(name string) error {
+	if _, taken := w.kinds[name]; taken {
+		return fmt.Errorf("worker: the consumer %s has a handler already", name)
 	}
-	w.kinds[consumer] = kind
-	w.bus.metrics.expect(kind)
+	c, err := w.bus.consumer(name)
+	if err != nil {
+		return err
+	}
+	w.kinds[name] = c.kind
+	w.bus.metrics.expect(c.kind)
 	return nil
 }
 

@@ -30,6 +30,9 @@ var rooms = []room{
 	{"internal/events", []string{"internal/fault", "internal/session", "internal/campaign"},
 		"the words on the wire carry the language's own types, so that a state has one spelling; the transport is in internal/bus"},
 
+	{"internal/access", []string{"internal/fault", "internal/store", "internal/session"},
+		"a noun: who calls; it must never know HTTP or a database"},
+
 	{"internal/lease", []string{"internal/fault", "internal/session"},
 		"a lease is of a session; its bucket is a port that internal/bus implements"},
 	{"internal/pace", language,
@@ -40,7 +43,7 @@ var rooms = []room{
 	{"internal/webhook", append([]string{"internal/guard"}, language...),
 		"a verb, the only way in which facts leave the house: it declares the queue and the sealer that it needs as small interfaces"},
 
-	{"internal/api", append([]string{"internal/lease", "internal/pace", "internal/guard", "internal/webhook"}, language...),
+	{"internal/api", append([]string{"internal/access", "internal/lease", "internal/pace", "internal/guard", "internal/webhook"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
 	{"internal/linker", append([]string{"internal/lease", "internal/pace"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
@@ -49,6 +52,8 @@ var rooms = []room{
 
 	{"internal/bus/embed", nil,
 		"a nats-server in this process, and nothing of ours"},
+	{"internal/bus/bustest", append([]string{"internal/bus"}, language...),
+		"what tests fill a queue with; a test package that no product imports"},
 	{"internal/bus/embed/embedtest", []string{"internal/bus/embed"},
 		"that nats-server in a process of its own, for tests that kill it"},
 	{"internal/bus/contract", nil,
@@ -154,7 +159,7 @@ var technologies = []technology{
 		"the environment is read in one place", nil},
 	{"os/exec", []string{"cmd/...", "internal/store/mongo/mongotest", "internal/bus/embed/embedtest"},
 		"services start no processes; mongotest and embedtest start the servers of tests, and no product imports them", nil},
-	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest", "internal/wa/proxytest", "internal/bus/embed/embedtest"},
+	{"testing", []string{"internal/store/storetest", "internal/store/mongo/mongotest", "internal/wa/proxytest", "internal/bus/bustest", "internal/bus/embed/embedtest"},
 		"test code in a product's binary registers flags and hides state; a conformance suite and a server for tests are the exceptions", nil},
 }
 
