@@ -18,7 +18,7 @@ func TestRareFailuresHaveASeriesBeforeTheyHappen(t *testing.T) {
 		t.Fatal(err)
 	}
 	worker := &Worker{bus: &Bus{metrics: metrics}, kinds: map[string]string{}}
-	if err := worker.claimConsumer("sender", "run_campaign"); err != nil {
+	if err := worker.claimConsumer(ConsumerSender); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]int{"publish_errors_total": len(places()), "failed_jobs_total": len(fault.Classes())} {
