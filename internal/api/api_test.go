@@ -483,8 +483,8 @@ func TestBadInputIsAClearErrorAndNothingIsSent(t *testing.T) {
 		{"nobody left", "/v1/campaigns/upload", upload(linked, "Hola", "telefono\nabc\n"), 422, "no_recipients", []string{"row 2", "telefono"}},
 		{"too large", "/v1/campaigns/upload", upload(linked, "Hola", "telefono\n"+strings.Repeat("01115400000001\n", 1000)), 413, "upload_too_large", nil},
 		{"no recipients", "/v1/campaigns", map[string]any{"session_id": linked, "text": "Hola", "recipients": []any{}}, 422, "one_audience", []string{"recipients"}},
-		{"no JSON", "/v1/campaigns", "just text", 422, "", nil},
-		{"no user", "/v1/sessions", map[string]any{}, 422, "", []string{"user_id"}},
+		{"no JSON", "/v1/campaigns", "just text", 422, "invalid_request", nil},
+		{"no user", "/v1/sessions", map[string]any{}, 422, "invalid_request", []string{"user_id"}},
 	}
 	for _, row := range rows {
 		got := f.call(http.MethodPost, row.path, row.body)

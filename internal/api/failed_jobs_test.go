@@ -170,7 +170,7 @@ func TestFailedJobsAreFoundMendedAndReplayedWithATrace(t *testing.T) {
 	}
 	y.want(y.call(http.MethodPost, "/v1/failed-jobs/2/replay", map[string]any{}), http.StatusAccepted, "")
 	<-y.ran
-	y.want(y.call(http.MethodPost, "/v1/failed-jobs/3/discard", map[string]any{}), http.StatusUnprocessableEntity, "")
+	y.want(y.call(http.MethodPost, "/v1/failed-jobs/3/discard", map[string]any{}), http.StatusUnprocessableEntity, "invalid_request")
 	y.want(y.call(http.MethodPost, "/v1/failed-jobs/3/discard", map[string]any{"reason": "the campaign was deleted"}), http.StatusNoContent, "")
 	if left := y.total(""); left != 0 {
 		t.Errorf("%d are left", left)

@@ -26,6 +26,7 @@ func (a *API) Handler() http.Handler {
 	config.Info.Description = description
 	config.DocsPath = ""     // huma's own page loads its code from another host
 	config.CreateHooks = nil // no $schema links in the answers
+	config.Transformers = []huma.Transformer{classified}
 	doors := humago.New(mux, config)
 
 	huma.Register(doors, operation(http.MethodPost, "/v1/sessions", "create-session", "Create a session", http.StatusCreated), a.createSession)
@@ -75,10 +76,11 @@ func (a *API) Handler() http.Handler {
 	a.registerFailedJobs(doors)
 	a.registerJobs(doors)
 	a.registerWebhooks(doors)
+	describe(doors.OpenAPI())
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	return a.measured(a.crossOrigin(a.limitUpload(a.idempotent(mux))))
+	return a.measured(a.crossOrigin(a.limitUpload(a.idempotent(a.refuseUnrouted(mux)))))
 }
 
 // limitUpload bounds the body of an upload: huma bounds only the bodies that it reads itself, not those of forms.
