@@ -91,7 +91,7 @@ func (a *API) viewEgress(ctx context.Context, known pace.Egress, occupancy sessi
 }
 
 type resetEgressInput struct {
-	ID string `path:"id" maxLength:"200" doc:"direct, or the name of a proxy."`
+	ID string `path:"id" maxLength:"200" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"direct, or the name of a proxy."`
 }
 
 type egressStateOutput struct{ Body EgressStateView }

@@ -65,7 +65,7 @@ func (a *API) listLists(ctx context.Context, input *listListsInput) (*listListsO
 
 // ListInput names a contact list in the path. It is exported because huma reads embedded structs only then.
 type ListInput struct {
-	ID string `path:"id" maxLength:"100" doc:"The list's id."`
+	ID string `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The list's id."`
 }
 
 func (a *API) getList(ctx context.Context, input *ListInput) (*listOutput, error) {

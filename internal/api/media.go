@@ -107,7 +107,7 @@ func notFetched(code, message string) error {
 
 // MediaInput names a file in the path. It is exported because huma reads embedded structs only then.
 type MediaInput struct {
-	ID string `path:"id" maxLength:"100" doc:"The file's id."`
+	ID string `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The file's id."`
 }
 
 func (a *API) getMedia(ctx context.Context, input *MediaInput) (*mediaOutput, error) {

@@ -88,7 +88,7 @@ func (a *API) listWebhooks(ctx context.Context, input *listWebhooksInput) (*list
 
 // WebhookInput names a subscription in the path. It is exported because huma reads embedded structs only then.
 type WebhookInput struct {
-	ID string `path:"id" maxLength:"100" doc:"The webhook's id."`
+	ID string `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The webhook's id."`
 }
 
 func (a *API) getWebhook(ctx context.Context, input *WebhookInput) (*webhookOutput, error) {
