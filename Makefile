@@ -18,7 +18,7 @@ UNWATCHED := $(if $(RACE),-gcflags=go.mau.fi/util/exsync=-race=false)
 PROMTOOL ?= $(or $(shell command -v promtool 2>/dev/null),bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test rules e2e check-deployments bench cover update-golden lint fmt vuln
+.PHONY: help demo run build test fuzz rules e2e check-deployments bench cover update-golden lint fmt vuln
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -40,6 +40,9 @@ endif
 ifeq ($(PKG),./...)
 	@$(MAKE) --no-print-directory rules
 endif
+
+fuzz: ## ask the API for longer whether it keeps its contract (ROUNDS=500 SEED=1 repeats a run)
+	CONTRACT_ROUNDS=$(or $(ROUNDS),500) CONTRACT_SEED=$(SEED) $(GO) test $(RACE) -count=1 -v -timeout 2h -run NoRequest ./internal/api/contract
 
 rules: $(PROMTOOL) ## test the alert rules with promtool, and hold rules, dashboards and runbooks against the metrics
 	$(PROMTOOL) check rules --lint=all --lint-fatal deployments/prometheus/rules.yml

@@ -26,6 +26,9 @@ type described struct {
 	tag, text string
 	// body and answer are examples of the request and of the answer; nil: there is none, or it is a picture. A form is an object of its fields.
 	body, answer any
+	// also is another status of success with the same body, and when it is given.
+	also    int
+	alsoFor string
 	// refusals are what the operation's own code refuses with. What every operation of its shape refuses with comes by itself.
 	refusals []*fault.Error
 }
@@ -103,6 +106,11 @@ func describe(document *huma.OpenAPI) {
 			operation.Tags, operation.Description = []string{known.tag}, known.text
 			if operation.Method == http.MethodPost {
 				operation.Parameters = append(operation.Parameters, idempotencyKey())
+			}
+			if known.also != 0 {
+				success := *operation.Responses[strconv.Itoa(operation.DefaultStatus)]
+				success.Description = known.alsoFor
+				operation.Responses[strconv.Itoa(known.also)] = &success
 			}
 			exampleOf(operation, known)
 			shared.listRefusals(operation, append(usual(operation, path), known.refusals...), problem)

@@ -35,7 +35,7 @@ func contractOfLists() map[string]described {
 				input.Body.Contacts, input.Body.Tags = []RecipientSpec{{Phone: "+54 9 11 5555-0101", Fields: map[string]string{"nombre": "Lucía"}}}, []string{"control"}
 				return input.Body
 			}),
-			answer: imported, refusals: []*fault.Error{noRecord(), badTag}},
+			answer: imported, refusals: append(badPeople(), noRecord(), badTag)},
 		"upload-contacts": {tag: "Lists", text: "Adds the contacts of a spreadsheet or a CSV file to a list.",
 			body: object{"file": "nombre,telefono\nLucía,+54 9 11 5555-0101\n", "tags": "control"}, answer: imported, refusals: append(badFile(), noRecord(), badTag)},
 		"remove-contact": {tag: "Lists", text: "Takes a contact out of a list.", refusals: append(badPhone(), noRecord(), refuses(fault.NotFound, "no_contact", "The list has no contact with this number"))},
@@ -48,6 +48,9 @@ func badPhone() []*fault.Error {
 		refuses(fault.Invalid, "phone_not_a_number", "This is not a phone number; write its digits, best with the country code, such as +54 9 11 …"),
 		refuses(fault.Invalid, "phone_too_short", "The number is too short; write all of its digits, with the area code"),
 		refuses(fault.Invalid, "phone_too_long", "The number is too long; write one number only, and all of it once"),
+		refuses(fault.Invalid, "phone_missing", "The phone number is missing; add it"),
+		refuses(fault.Invalid, "phone_rounded", "A spreadsheet rounded this number; format the column as text and type it again"),
+		refuses(fault.Invalid, "phone_area_code_missing", "The area code is missing; write it before the 15, such as 11 15 … or 351 15 …"),
 		refuses(fault.Invalid, "phone_invalid", "No country has this code; check the digits after the plus sign"),
 	}
 }
@@ -89,7 +92,7 @@ func contractOfConsent() map[string]described {
 				input.Body.Phones, input.Body.Source = []string{"+54 9 11 5555-0109"}, "recepción"
 				return input.Body
 			}),
-			answer: imported},
+			answer: imported, refusals: badPeople()},
 		"upload-suppressions": {tag: "Consent", text: "Stops writing to the numbers of a spreadsheet or a CSV file.",
 			body: object{"file": "telefono\n+54 9 11 5555-0109\n", "reason": "opt_out"}, answer: imported, refusals: badFile()},
 		"export-suppressions": {tag: "Consent", text: "Gives all numbers that are not written to as CSV.",

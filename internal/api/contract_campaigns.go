@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
@@ -51,6 +53,10 @@ func badCampaign() []*fault.Error {
 		refuses(fault.Invalid, "text_too_long", "The message has 70000 characters and WhatsApp takes 65536; shorten it"),
 		refuses(fault.Invalid, "unknown_placeholder", "The audience has no column for the placeholder {{fecha}}"),
 		refuses(fault.Invalid, "unknown_column", `The placeholder {{fecha}} is to be the column "dia", which there is not`),
+		refuses(fault.Invalid, "text_not_utf8", "The message is not valid UTF-8; save it as UTF-8"),
+		refuses(fault.Invalid, "too_many_variants", "There are 30 further texts and at most 20 are taken; remove some"),
+		refuses(fault.Invalid, "too_many_placeholders", "The message has more than 200 placeholders; remove some"),
+		refuses(fault.Invalid, "placeholder_without_name", "A placeholder has no name; write {{nombre}}"),
 		refuses(fault.Invalid, "placeholder_not_closed", "A placeholder begins with {{ and has no }}"),
 		refuses(fault.Invalid, "audio_without_text", "WhatsApp shows no text with a sound; leave the text out, or send the file as a document"),
 		refuses(fault.Invalid, "no_media", "There is no such file; upload it first"),
@@ -63,8 +69,16 @@ func badCampaign() []*fault.Error {
 
 // badList is what is refused about an audience in a body, badFile about one in a file.
 func badList() []*fault.Error {
+	return append(badPeople(), refuses(fault.Invalid, "one_audience", "Give either recipients or a list_id"), noRecord())
+}
+
+// badPeople is what is refused about people that are listed.
+func badPeople() []*fault.Error {
 	return []*fault.Error{
-		refuses(fault.Invalid, "one_audience", "Give either recipients or a list_id"), noRecord(), unknownRegion(),
+		unknownRegion(),
+		refuses(fault.Invalid, "audience_empty", "There are no recipients; list at least one"),
+		refuses(fault.Invalid, "too_many_columns", "The recipients have more than 256 fields; leave out those that the message does not use"),
+		refuses(fault.Invalid, "column_name_too_long", "The name of a field is too long; shorten it"),
 	}
 }
 
@@ -78,6 +92,15 @@ func badFile() []*fault.Error {
 		refuses(fault.Invalid, "audience_empty", "The file is empty; its first row must name the columns"),
 		refuses(fault.Invalid, "audience_not_text", "The file is not text; save the audience as CSV in UTF-8 and send that"),
 		refuses(fault.Invalid, "spreadsheet_unreadable", "The spreadsheet cannot be read; save it anew as XLSX without a password, or as CSV"),
+		refuses(fault.Invalid, "audience_is_spreadsheet", "The file is an old spreadsheet (XLS or ODS); save it as XLSX or CSV and send that"),
+		refuses(fault.Invalid, "audience_is_utf16", "The file is UTF-16 text; save it as CSV in UTF-8 and send that"),
+		refuses(fault.Invalid, "delimiter_unknown", "The file's first line names a delimiter that is not known; use a comma, semicolon, tab or bar"),
+		refuses(fault.Invalid, "quote_not_closed", "A quotation mark opens a field and none closes it; close it, or write it twice"),
+		refuses(fault.Invalid, "row_misquoted", "A quotation mark stands in the middle of a field; write it twice, or leave it out"),
+		refuses(fault.Invalid, "row_too_long", "A row is too long; a quotation mark may be open"),
+		refuses(fault.Invalid, "too_many_columns", "The file has more than 256 columns; leave out those that the message does not use"),
+		refuses(fault.Invalid, "column_name_too_long", "The name of a column is too long; shorten it"),
+		refuses(fault.Invalid, "column_twice", `Columns 1 and 2 are both called "nombre"; rename one`),
 		refuses(fault.Invalid, "header_missing", "The first row holds data; put a row with the names of the columns above it, such as nombre, telefono"),
 		refuses(fault.Invalid, "phone_column_missing", "No column holds phone numbers. The columns are: nombre, hora"),
 		refuses(fault.TooLarge, "spreadsheet_too_large", "The spreadsheet is too large; save it as CSV"),
@@ -135,40 +158,63 @@ func contractOfCampaigns() map[string]described {
 				input.Body.Name, input.Body.Text = pointer("Turnos del miércoles"), pointer("Hola {{nombre}}, te esperamos el miércoles.")
 				return input.Body
 			}),
-			answer:   storyView(campaign.Draft),
-			refusals: append(badCampaign(), noRecord(), changedMeanwhile(), wrongState(campaign.Running, "only a draft or a scheduled one is edited. Clone it instead"))},
+			answer: storyView(campaign.Draft),
+			refusals: append(together(badCampaign(), refusedBut([]campaign.State{campaign.Draft, campaign.Scheduled}, "only a draft or a scheduled one is edited. Clone it instead")),
+				noRecord(), changedMeanwhile())},
 		"delete-campaign": {tag: "Campaigns", text: "Deletes a draft, or a campaign that has ended, with its recipients. The audit keeps that it was, and what came of it.",
-			refusals: []*fault.Error{noRecord(), wrongState(campaign.Running, "cancel it first")}},
+			refusals: append(refusedBut([]campaign.State{campaign.Draft, campaign.Completed, campaign.Cancelled, campaign.Failed}, "cancel it first"), noRecord())},
 	}
 }
 
-// wrongState is the refusal of a campaign that is in a state that does not allow something.
-func wrongState(state campaign.State, advice string) *fault.Error {
-	return refuses(fault.Conflict, "campaign_"+string(state), "The campaign is "+string(state)+"; "+advice)
+// refusedIn lists the states in which a campaign refuses all of some events, as the table of transitions has it.
+func refusedIn(wanted ...campaign.Event) (all []*fault.Error) {
+	for _, state := range campaign.States() {
+		var refusal error
+		for _, event := range wanted {
+			if _, refusal = campaign.Apply(campaign.Campaign{State: state}, event, storyTime()); refusal == nil {
+				break
+			}
+		}
+		if refusal != nil {
+			all = append(all, fault.As(refusal))
+		}
+	}
+	return all
+}
+
+// refusedBut lists the states that are not among some, in which something is refused.
+func refusedBut(allowed []campaign.State, advice string) (all []*fault.Error) {
+	for _, state := range campaign.States() {
+		if !slices.Contains(allowed, state) {
+			all = append(all, refuses(fault.Conflict, "campaign_"+string(state), fmt.Sprintf("The campaign is %s; %s", state, advice)))
+		}
+	}
+	return all
 }
 
 func contractOfControl() map[string]described {
-	ended := wrongState(campaign.Completed, "nothing more can be done with it")
-	change := []*fault.Error{noRecord(), changedMeanwhile(), ended}
+	change := func(events ...campaign.Event) []*fault.Error {
+		return append(refusedIn(events...), noRecord(), changedMeanwhile())
+	}
 	notPlanned := refuses(fault.Conflict, "campaign_not_planned", "The campaign was never planned to its end; delete it and create it again")
 	return map[string]described{
-		"pause-campaign":  {tag: "Campaigns", text: "Holds a campaign before its next message. It frees its place among the campaigns that run.", answer: storyView(campaign.Paused), refusals: change},
-		"resume-campaign": {tag: "Campaigns", text: "Goes on with a paused campaign where it stopped.", answer: storyView(campaign.Queued), refusals: change},
-		"cancel-campaign": {tag: "Campaigns", text: "Stops a campaign for good before its next message. What was sent stays in its results.", answer: storyView(campaign.Cancelled), refusals: change},
-		"start-campaign":  {tag: "Campaigns", text: "Starts a draft, or a scheduled campaign before its time.", answer: storyView(campaign.Queued), refusals: append(change, notPlanned)},
+		"pause-campaign":  {tag: "Campaigns", text: "Holds a campaign before its next message. It frees its place among the campaigns that run.", answer: storyView(campaign.Paused), refusals: change(campaign.Pause)},
+		"resume-campaign": {tag: "Campaigns", text: "Goes on with a paused campaign where it stopped.", answer: storyView(campaign.Queued), refusals: change(campaign.Resume)},
+		"cancel-campaign": {tag: "Campaigns", text: "Stops a campaign for good before its next message. What was sent stays in its results.", answer: storyView(campaign.Cancelled), refusals: change(campaign.Cancel)},
+		"start-campaign":  {tag: "Campaigns", text: "Starts a draft, or a scheduled campaign before its time.", answer: storyView(campaign.Queued), refusals: append(change(campaign.Queue), notPlanned)},
 		"schedule-campaign": {tag: "Campaigns", text: "Says when a draft or a scheduled campaign begins.",
 			body: bodyOf(func(input *scheduleInput) any {
 				input.Body.At = after(24 * time.Hour)
 				return input.Body
 			}),
 			answer:   storyView(campaign.Scheduled),
-			refusals: append(change, notPlanned, refuses(fault.Invalid, "bad_schedule", "The time must be in the future, and within a year"))},
+			refusals: append(change(campaign.Schedule), notPlanned, refuses(fault.Invalid, "bad_schedule", "The time must be in the future, and within a year"))},
 		"retry-campaign": {tag: "Campaigns", text: "Opens what failed again and lets the campaign run for it. Whoever has the message is not written to again.",
 			body: bodyOf(func(input *retryInput) any {
 				input.Body.Scope = "failed"
 				return input.Body
 			}),
-			answer: storyView(campaign.Queued), refusals: append(change, refuses(fault.Conflict, "nothing_to_retry", "No recipient of this campaign is failed"))},
+			answer: storyView(campaign.Queued), refusals: append(change(campaign.Retry), refuses(fault.Conflict, "nothing_to_retry", "No recipient of this campaign is failed"))},
 		"clone-campaign": {tag: "Campaigns", text: "Makes a draft with the same text, settings and recipients, or those of them whose delivery is in some states.",
 			body: bodyOf(func(input *cloneInput) any {
 				input.Body.Name, input.Body.States = "Turnos, otra vez", []campaign.DeliveryState{campaign.FailedDelivery}

@@ -51,7 +51,7 @@ func contractOfFailedJobs() map[string]described {
 			}),
 			answer: edited, refusals: []*fault.Error{noFailed, interrupted, changed, queueAway(),
 				refuses(fault.Conflict, "not_a_job", "This entry is no job that could run again; discard it"),
-				refuses(fault.Invalid, "bad_payload", "The payload is not the command that the job's subject carries")}},
+				refuses(fault.Invalid, "invalid_payload", "The payload does not hold: it is for another campaign. Correct it and send it again")}},
 		"replay-failed-job": {tag: "Failed jobs",
 			text: "Lets a failed job run again, once, under an identity of its own, and takes it out of this list. What could do harm, as a message whose outcome is unknown, needs force.",
 			body: bodyOf(func(input *replayInput) any {
@@ -109,6 +109,7 @@ func contractOfWebhooks() map[string]described {
 	shown := secretOutput{}.Body
 	shown.WebhookView, shown.Secret = view, "whsec_c3RvcnkgZXhhbXBsZSBub3QgYSBzZWNyZXQ="
 	badURL := refuses(fault.Invalid, "bad_webhook_url", "The address cannot be used: it must begin with https://")
+	noEvents := refuses(fault.Invalid, "no_events", "A webhook needs at least one event; * stands for all of them")
 	badEvent := refuses(fault.Invalid, "bad_event", `There is no event "campaign"; there are campaign_changed, link_changed, message_received`)
 	noKey := refuses(fault.Conflict, "webhook_key_required", "There is no key to seal the secrets of webhooks with; give the API the same EGRESS_KEY as every linker and sender")
 	return map[string]described{
@@ -117,7 +118,7 @@ func contractOfWebhooks() map[string]described {
 				input.Body.URL, input.Body.Events, input.Body.UserID = view.URL, view.Events, storyUser
 				return input.Body
 			}),
-			answer: shown, refusals: []*fault.Error{badURL, badEvent, noKey,
+			answer: shown, refusals: []*fault.Error{badURL, badEvent, noEvents, noKey,
 				refuses(fault.Conflict, "webhook_exists", "This request made its webhook before, and the secret is shown once; rotate the secret to get one")}},
 		"list-webhooks":  {tag: "Webhooks", text: "Lists webhooks without their secrets, a page at a time.", answer: listBody[WebhookView]{Items: []WebhookView{view}}, refusals: []*fault.Error{badCursor()}},
 		"get-webhook":    {tag: "Webhooks", text: "Gives a webhook without its secret.", answer: view, refusals: []*fault.Error{noRecord()}},
@@ -127,7 +128,7 @@ func contractOfWebhooks() map[string]described {
 				input.Body.Enabled = pointer(true)
 				return input.Body
 			}),
-			answer: view, refusals: []*fault.Error{noRecord(), changedMeanwhile(), badURL, badEvent}},
+			answer: view, refusals: []*fault.Error{noRecord(), changedMeanwhile(), badURL, badEvent, noEvents}},
 		"rotate-webhook": {tag: "Webhooks", text: "Gives a webhook a new secret, which the answer alone shows. The former one signs beside it for a day, so that nothing is missed.", answer: shown,
 			refusals: []*fault.Error{noRecord(), changedMeanwhile(), noKey}},
 		"test-webhook": {tag: "Webhooks", text: "Tells a webhook of an event that is only a test, whatever events it wants.", answer: object{"delivery_id": "dlv_0197a1b2"},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -107,7 +108,7 @@ func contractOfLinks() map[string]described {
 	shown.Prompt = &PromptView{QR: "2@Zm9v,YmFy,YmF6,cXV4,1", Index: 1, Deadline: after(time.Minute)}
 	passkeyNotAsked := refuses(fault.Conflict, "passkey_not_asked", "This answer is for a link in the state passkey_required; read the link's state")
 	return map[string]described{
-		"start-link": {tag: "Links",
+		"start-link": {tag: "Links", also: http.StatusOK, alsoFor: "A link was in progress; this is it",
 			text: "Asks for a link. Links run one at a time, spaced on each way out; the answer says where this one stands. A link in progress is answered with 200 as it is, so asking twice is harmless.",
 			body: bodyOf(func(input *startLinkInput) any {
 				input.Body.Method = session.MethodQR
