@@ -82,11 +82,6 @@ update-golden: ## write the golden files and the generated pages (metrics, queue
 	UPDATE_GOLDEN=1 $(GO) test -count=1 -run MetricsPage ./internal/app
 	UPDATE_GOLDEN=1 $(GO) test -count=1 -run True ./internal/api/contract
 	cd deployments/observe && UPDATE_GOLDEN=1 $(GO) test -count=1 -run TheSeriesAreListed .
-	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/events/...
-	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/bus/contract
-	UPDATE_GOLDEN=1 $(GO) test -count=1 -run MetricsPage ./internal/app
-	UPDATE_GOLDEN=1 $(GO) test -count=1 -run True ./internal/api/contract
-	cd deployments/observe && UPDATE_GOLDEN=1 $(GO) test -count=1 -run TheSeriesAreListed .
 
 lint: ## run the linters of .golangci.yml
 	$(TOOL) golangci-lint run $(PKG)

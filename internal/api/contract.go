@@ -103,6 +103,7 @@ func describe(document *huma.OpenAPI) {
 				continue
 			}
 			known := whole[operation.OperationID]
+			namePlaces(operation, path)
 			operation.Tags, operation.Description = []string{known.tag}, known.text
 			if operation.Method == http.MethodPost {
 				operation.Parameters = append(operation.Parameters, idempotencyKey())
@@ -135,6 +136,23 @@ func idempotencyKey() *huma.Param {
 	return &huma.Param{Name: headerKey, In: "header", Example: "order-4711",
 		Description: "Repeated with the same body within a day, the request has no second effect and gets the same answer. Any visible ASCII characters.",
 		Schema:      &huma.Schema{Type: huma.TypeString, MaxLength: pointer(maxKeyLength), Pattern: "^[!-~]+$"}}
+}
+
+// storyNames are what stands in paths, by the name of the collection before it.
+func storyNames() map[string]any {
+	return map[string]any{"sessions": storySession, "campaigns": storyCampaign, "messages": storyMessage, "lists": storyList, "media": storyMedia, "webhooks": storyWebhook,
+		"egresses": "direct", "suppressions": "+5491155550109", "contacts": "+5491155550101", "failed-jobs": 17, "jobs": 204}
+}
+
+// namePlaces gives the parameters of a path examples.
+func namePlaces(operation *huma.Operation, path string) {
+	names := storyNames()
+	for _, parameter := range operation.Parameters {
+		before, _, is := strings.Cut(path, "/{"+parameter.Name+"}")
+		if parameter.In == "path" && is {
+			parameter.Example = names[before[strings.LastIndex(before, "/")+1:]]
+		}
+	}
 }
 
 // exampleOf puts the examples on the bodies of a request and of its answer.

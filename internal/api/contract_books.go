@@ -67,7 +67,7 @@ func contractOfMedia() map[string]described {
 		"upload-media": {tag: "Media", text: "Keeps a file for messages. What it is, is found out from its content.", body: object{"file": "…the bytes of a JPEG…", "kind": "image"}, answer: media, refusals: refused},
 		"fetch-media": {tag: "Media", text: "Takes a file from a public address on the web, with three redirects at most.",
 			body: bodyOf(func(input *fetchMediaInput) any {
-				input.Body.URL, input.Body.Kind = "https://example.com/mapa.jpg", campaign.Image
+				input.Body.URL, input.Body.Kind = "https://files.example/mapa.jpg", campaign.Image
 				return input.Body
 			}),
 			answer: media,

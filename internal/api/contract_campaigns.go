@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	storyText = "Hola {{nombre}}, tu turno es mañana a las {{hora}}."
-	storyCSV  = "nombre,telefono,hora\nLucía,+54 9 11 5555-0101,10:30\nMateo,+54 9 11 5555-0102,11:00\n"
+	storyMessage = "msg_0197a1b2-0000-7000-8000-000000000004"
+	storyText    = "Hola {{nombre}}, tu turno es mañana a las {{hora}}."
+	storyCSV     = "nombre,telefono,hora\nLucía,+54 9 11 5555-0101,10:30\nMateo,+54 9 11 5555-0102,11:00\n"
 )
 
 // storySpec is what the story's campaign is to be.
@@ -247,7 +248,7 @@ func contractOfResults() map[string]described {
 }
 
 func contractOfMessages() map[string]described {
-	message := MessageView{ID: "msg_0197a1b2-0000-7000-8000-000000000004", MessageID: "3EB0A1B2C3D4E5F60719", SessionID: storySession, Phone: "+5491155550101",
+	message := MessageView{ID: storyMessage, MessageID: "3EB0A1B2C3D4E5F60719", SessionID: storySession, Phone: "+5491155550101",
 		State: campaign.Pending, CreatedAt: storyTime()}
 	return map[string]described{
 		"send-message": {tag: "Messages",

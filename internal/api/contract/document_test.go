@@ -218,6 +218,9 @@ func incomplete(d *document) (missing []string) {
 			if text(parameter, "description") == "" {
 				lacks("description of the parameter %s", text(parameter, "name"))
 			}
+			if text(parameter, "in") == "path" && parameter["example"] == nil {
+				lacks("example of the parameter %s", text(parameter, "name"))
+			}
 		}
 		for kind, media := range child(o.body, "requestBody", "content") {
 			if media.(object)["example"] == nil {
