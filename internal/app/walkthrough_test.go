@@ -67,7 +67,8 @@ func TestTheWalkthroughIsTrue(t *testing.T) {
 	defer cancel()
 	shell := exec.CommandContext(ctx, "sh", "-c", script.String()) // #nosec G204 -- our own page
 	shell.Env = append(os.Environ(), "BASE="+w.product.URL(), "KEY=none", "HOOK="+receiver.URL)
-	var output, complaints bytes.Buffer
+	var output lockedBuffer
+	var complaints bytes.Buffer
 	shell.Stdout, shell.Stderr = &output, &complaints
 	if err := shell.Start(); err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func TestTheWalkthroughIsTrue(t *testing.T) {
 	scanned := make(chan struct{})
 	go func() {
 		defer close(scanned)
-		w.scanWhateverIsShown(ctx, phone)
+		w.scanWhenShown(ctx, phone, output.String)
 	}()
 	err = <-ended
 	cancel()
@@ -101,13 +102,13 @@ func TestTheWalkthroughIsTrue(t *testing.T) {
 	}
 }
 
-// scanWhateverIsShown has a phone scan the first QR that any session shows.
-func (w *world) scanWhateverIsShown(ctx context.Context, phone *wasim.Phone) {
+// scanWhenShown has a phone scan the QR of the one session there is, as soon as the reader saw that there is one.
+func (w *world) scanWhenShown(ctx context.Context, phone *wasim.Phone, seen func() string) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		sessions, _, err := w.api.Sessions(ctx, "")
-		if err == nil && len(sessions) == 1 {
+		if err == nil && len(sessions) == 1 && strings.Contains(seen(), `"state":"qr"`) {
 			if link, err := w.api.Link(ctx, sessions[0].ID); err == nil && link.Prompt != nil {
 				if err := phone.ScanQR(ctx, link.Prompt.QR); err != nil {
 					w.t.Errorf("scan: %v", err)
