@@ -142,15 +142,15 @@ func (c *Client) request(ctx context.Context, made outgoing) (request *http.Requ
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)
 	}
-	c.dress(request)
+	c.sign(request)
 	for _, option := range made.options {
 		option(request)
 	}
 	return request, done, nil
 }
 
-// dress gives a request what every one has.
-func (c *Client) dress(request *http.Request) {
+// sign says who sends a request.
+func (c *Client) sign(request *http.Request) {
 	if c.operator != "" {
 		request.Header.Set("X-Operator", c.operator)
 	}

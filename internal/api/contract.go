@@ -186,8 +186,8 @@ func usual(operation *huma.Operation, path string) []*fault.Error {
 	if operation.RequestBody != nil && operation.RequestBody.Content["application/json"] != nil {
 		usual = append(usual, refusals()[http.StatusRequestEntityTooLarge])
 	}
-	if operation.RequestBody != nil && operation.RequestBody.Content["multipart/form-data"] != nil {
-		usual = append(usual, refuses(fault.TooLarge, "upload_too_large", "The file is larger than 67108864 bytes; split the audience into several campaigns"))
+	if operation.RequestBody != nil {
+		usual = append(usual, refuses(fault.TooLarge, "upload_too_large", "The body is larger than 67108864 bytes; split the audience into several campaigns"))
 	}
 	if operation.Method == http.MethodPost {
 		usual = append(usual, refuses(fault.Invalid, "bad_idempotency_key", "An Idempotency-Key has 1 to 200 visible ASCII characters and no spaces"),
@@ -220,9 +220,7 @@ func (p problems) listRefusals(operation *huma.Operation, all []*fault.Error, pr
 			statuses = []int{http.StatusBadRequest, http.StatusRequestTimeout}
 		}
 		for _, status := range statuses {
-			document := documentOf(refusals()[status], storyTime())
-			document.Status, document.Title = status, http.StatusText(status)
-			documents = append(documents, document)
+			documents = append(documents, refusalOf(status))
 		}
 	}
 	slices.SortStableFunc(documents, func(a, b *Problem) int { return cmp.Compare(a.Code, b.Code) })

@@ -98,6 +98,17 @@ func refusals() map[int]*fault.Error {
 	}
 }
 
+// refusalOf is the document of such a refusal. Its status is not always that of its class.
+func refusalOf(status int) *Problem {
+	known, is := refusals()[status]
+	if !is {
+		known = refusals()[http.StatusNotFound]
+	}
+	document := documentOf(known, time.Time{})
+	document.Status, document.Title = status, http.StatusText(status)
+	return document
+}
+
 // classified gives huma's own errors the class and the code that every other error has. It is a huma.Transformer.
 func classified(_ huma.Context, _ string, body any) (any, error) {
 	model, own := body.(*huma.ErrorModel)
@@ -114,7 +125,7 @@ func classified(_ huma.Context, _ string, body any) (any, error) {
 }
 
 // refuseUnrouted answers requests that no route takes with a problem document; the mux itself has only plain text for them.
-func (a *API) refuseUnrouted(mux *http.ServeMux) http.Handler {
+func refuseUnrouted(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler, pattern := mux.Handler(r)
 		if pattern != "" {
@@ -123,13 +134,7 @@ func (a *API) refuseUnrouted(mux *http.ServeMux) http.Handler {
 		}
 		verdict := &verdict{header: w.Header()}
 		handler.ServeHTTP(verdict, r)
-		known, is := refusals()[verdict.status]
-		if !is {
-			known = refusals()[http.StatusNotFound]
-		}
-		document := documentOf(known, a.now())
-		document.Status, document.Title = verdict.status, http.StatusText(verdict.status)
-		writeProblem(w, document)
+		writeProblem(w, refusalOf(verdict.status))
 	})
 }
 

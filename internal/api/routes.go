@@ -1,14 +1,11 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/swaggest/swgui/v5emb"
-
-	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
 const description = `Links people's WhatsApp accounts and sends campaigns from them.
@@ -80,21 +77,7 @@ func (a *API) Handler() http.Handler {
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	return a.measured(a.crossOrigin(a.limitUpload(a.idempotent(a.refuseUnrouted(mux)))))
-}
-
-// limitUpload bounds the body of an upload: huma bounds only the bodies that it reads itself, not those of forms.
-func (a *API) limitUpload(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > a.options.MaxUploadBytes {
-			refusal := fault.New(fault.TooLarge, "upload_too_large",
-				fmt.Sprintf("The file is larger than %d bytes; split the audience into several campaigns", a.options.MaxUploadBytes))
-			writeProblem(w, a.problem(r.Context(), "read upload", refusal))
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, a.options.MaxUploadBytes)
-		next.ServeHTTP(w, r)
-	})
+	return a.measured(a.crossOrigin(a.limitUpload(a.idempotent(refuseUnrouted(mux)))))
 }
 
 // maxBodyBytes bounds a JSON body; a campaign with 10 000 recipients and a few fields each stays below it.
