@@ -19,7 +19,7 @@ import (
 
 const (
 	// defaultRounds is how often each operation is asked in each way.
-	defaultRounds = 12
+	defaultRounds = 10
 	// growAfter is after how many rounds the world grows, since some operations delete.
 	growAfter = 5
 	// mostBegun and triesEach are how often what did not succeed yet is asked for in the beginning.
