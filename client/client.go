@@ -92,8 +92,16 @@ func setKey(request *http.Request, key string) {
 	}
 }
 
+// sign says who sends a request.
+func (c *Client) sign(request *http.Request) {
+	if c.operator != "" {
+		request.Header.Set("X-Operator", c.operator)
+	}
+}
+
 // do sends a request and reads a JSON answer into out (nil: it is dropped).
 func (c *Client) do(request *http.Request, out any) error {
+	c.sign(request)
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("call the API: %w", err)

@@ -99,6 +99,7 @@ func (c *Client) open(ctx context.Context, made outgoing) (io.ReadCloser, error)
 		return nil, err
 	}
 	defer done()
+	c.sign(request)
 	patient := *c.http
 	patient.Timeout = 0 // the context ends it
 	answer, err := patient.Do(request)
@@ -142,18 +143,10 @@ func (c *Client) request(ctx context.Context, made outgoing) (request *http.Requ
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)
 	}
-	c.sign(request)
 	for _, option := range made.options {
 		option(request)
 	}
 	return request, done, nil
-}
-
-// sign says who sends a request.
-func (c *Client) sign(request *http.Request) {
-	if c.operator != "" {
-		request.Header.Set("X-Operator", c.operator)
-	}
 }
 
 // streamForm writes a form while it is sent.
