@@ -189,7 +189,10 @@ func (b *Book) keep(ctx context.Context, secret string, key Key) (Key, string, e
 		return Key{}, "", fault.New(fault.Invalid, "bad_key", "This is no key: it must be one that was generated")
 	}
 	key.ID, key.Digest = id, digest(secret)
-	err := create(ctx, b.documents, keysFolder, id, time.Time{}, key)
+	document, err := encode(id, time.Time{}, key)
+	if err == nil {
+		err = b.documents.Create(ctx, keysFolder, document)
+	}
 	if errors.Is(err, store.ErrConflict) {
 		err = fault.Wrap(err, fault.Conflict, "key_exists", "This request made its key before, and a key is shown once; revoke it and make another one")
 	}
@@ -372,14 +375,6 @@ func encode(id string, expires time.Time, record any) (store.Document, error) {
 		return store.Document{}, fmt.Errorf("encode the record %s: %w", id, err)
 	}
 	return store.Document{ID: id, Data: encoded, ExpiresAt: expires}, nil
-}
-
-func create(ctx context.Context, documents store.Documents, folder, id string, expires time.Time, record any) error {
-	document, err := encode(id, expires, record)
-	if err != nil {
-		return err
-	}
-	return documents.Create(ctx, folder, document)
 }
 
 func decode[T any](document store.Document, into *T) error {

@@ -31,7 +31,11 @@ func (b *Book) LogIn(ctx context.Context, key string) (caller Caller, secret str
 		return Caller{}, "", until, err
 	}
 	secret, until = random(), b.now().UTC().Add(LoginLife)
-	if err = create(ctx, b.documents, loginsFolder, digest(secret), until, login{Key: caller.Key, ExpiresAt: until}); err != nil {
+	document, err := encode(digest(secret), until, login{Key: caller.Key, ExpiresAt: until})
+	if err == nil {
+		err = b.documents.Create(ctx, loginsFolder, document)
+	}
+	if err != nil {
 		return Caller{}, "", until, fmt.Errorf("keep a login: %w", err)
 	}
 	return caller, secret, until, nil
@@ -87,7 +91,10 @@ func (b *Book) GrantLink(ctx context.Context, by Caller, id session.ID, user str
 		return "", until, fault.New(fault.Forbidden, "role_too_low", "An operator makes link tokens")
 	}
 	token, until = linkMark+random(), b.now().UTC().Add(LinkTokenLife)
-	err = create(ctx, b.documents, linksFolder, digest(token), until, linkToken{Session: id, User: user, Key: by.Key, ExpiresAt: until})
+	document, err := encode(digest(token), until, linkToken{Session: id, User: user, Key: by.Key, ExpiresAt: until})
+	if err == nil {
+		err = b.documents.Create(ctx, linksFolder, document)
+	}
 	if err != nil {
 		return "", until, fmt.Errorf("keep a link token: %w", err)
 	}
