@@ -112,7 +112,8 @@ func (s *story) checkSeries(ctx context.Context) (findings, error) {
 	return missing, nil
 }
 
-// limit gives a session a cap and sends a message under it, so that there is one to measure: the story itself runs without.
+// limit gives a session a cap and sends messages until one is measured: the story itself runs without, and a sender believes for some seconds what it
+// knew of a session's pace.
 func (s *story) limit(ctx context.Context) error {
 	id := s.sessions[0].ID
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+s.fleet.metrics["api"]+"/v1/sessions/"+id+"/limits", strings.NewReader(`{"hourly":1000}`))
@@ -128,10 +129,10 @@ func (s *story) limit(ctx context.Context) error {
 	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("the API answered with %s: %w", answer.Status, err)
 	}
-	if _, err := s.fleet.api.SendMessage(ctx, id, "", client.NewMessage{Phone: "+5491149999999", Text: "Hola"}); err != nil {
-		return err
-	}
 	return s.await(ctx, "the cap is measured", func(ctx context.Context) (bool, error) {
+		if _, err := s.fleet.api.SendMessage(ctx, id, "", client.NewMessage{Phone: "+5491149999999", Text: "Hola"}); err != nil {
+			return false, err
+		}
 		found, err := s.fleet.watcher.query(ctx, "session_cap_used_ratio")
 		return len(found) > 0, err
 	})
