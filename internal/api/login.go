@@ -65,11 +65,12 @@ func (a *API) LogOut(w http.ResponseWriter, r *http.Request) error {
 		return a.problem(r.Context(), "log out", errOtherOrigin)
 	}
 	http.SetCookie(w, loginCookieOf(r, "", time.Time{}))
-	cookie, err := r.Cookie(loginCookie)
-	if err != nil {
-		return nil
+	for _, cookie := range r.CookiesNamed(loginCookie) {
+		if err := a.endLogin(r.Context(), cookie.Value); err != nil {
+			return err
+		}
 	}
-	return a.endLogin(r.Context(), cookie.Value)
+	return nil
 }
 
 func (a *API) endLogin(ctx context.Context, secret string) error {
@@ -83,7 +84,7 @@ func (a *API) endLogin(ctx context.Context, secret string) error {
 func loginCookieOf(r *http.Request, secret string, until time.Time) *http.Cookie {
 	// A proxy in front that ends TLS says so. Who lies in this header gets a cookie that is sent less often, and nothing else.
 	overTLS := r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
-	cookie := &http.Cookie{Name: loginCookie, Value: secret, Path: "/", HttpOnly: true, Secure: overTLS, SameSite: http.SameSiteStrictMode, Expires: until}
+	cookie := &http.Cookie{Name: loginCookie, Value: secret, Path: "/", HttpOnly: true, Secure: overTLS, SameSite: http.SameSiteStrictMode, Expires: until} // #nosec G124 -- secure wherever the login came over TLS
 	if secret == "" {
 		cookie.MaxAge = -1
 	}
