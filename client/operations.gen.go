@@ -31,6 +31,12 @@ func (o Operations) ListAudit(ctx context.Context, query ListAuditQuery, options
 	return answer, err
 }
 
+// GetCaller is get-caller. Gives who the key of this request is: a way to try a key.
+func (o Operations) GetCaller(ctx context.Context, options ...Option) (answer Caller, err error) {
+	err = o.client.send(ctx, outgoing{method: http.MethodGet, path: "/v1/caller", options: options}, &answer)
+	return answer, err
+}
+
 // ListCampaignsQuery narrows ListCampaigns; what is zero is not said.
 type ListCampaignsQuery struct {
 	// The cursor that the previous page gave as next; empty: the first page.
@@ -443,6 +449,30 @@ func (o Operations) CancelJob(ctx context.Context, sequence uint64, options ...O
 	return answer, err
 }
 
+// ListKeys is list-keys. Lists API keys, those that were revoked too, without the keys themselves.
+func (o Operations) ListKeys(ctx context.Context, options ...Option) (answer ListKeysAnswer, err error) {
+	err = o.client.send(ctx, outgoing{method: http.MethodGet, path: "/v1/keys", options: options}, &answer)
+	return answer, err
+}
+
+// CreateKey is create-key. Makes an API key. The answer alone shows it; the service keeps a digest. A request that is repeated under the same Idempotency-Key makes no second one.
+func (o Operations) CreateKey(ctx context.Context, body CreateKeyRequest, options ...Option) (answer NewKeyAnswer, err error) {
+	err = o.client.send(ctx, outgoing{method: http.MethodPost, path: "/v1/keys", body: body, options: options}, &answer)
+	return answer, err
+}
+
+// RevokeKey is revoke-key. Revokes a key: within seconds nothing is answered to it any more, and streams that it opened end. It stays in the list.
+func (o Operations) RevokeKey(ctx context.Context, id string, options ...Option) (answer Key, err error) {
+	err = o.client.send(ctx, outgoing{method: http.MethodDelete, path: "/v1/keys/" + escape(id), options: options}, &answer)
+	return answer, err
+}
+
+// GetKey is get-key. Gives what is known of a key: whose it is, what it may, when it was last used.
+func (o Operations) GetKey(ctx context.Context, id string, options ...Option) (answer Key, err error) {
+	err = o.client.send(ctx, outgoing{method: http.MethodGet, path: "/v1/keys/" + escape(id), options: options}, &answer)
+	return answer, err
+}
+
 // ListListsQuery narrows ListLists; what is zero is not said.
 type ListListsQuery struct {
 	// The cursor that the previous page gave as next; empty: the first page.
@@ -731,6 +761,12 @@ func (o Operations) GetLinkQRPNG(ctx context.Context, id string, options ...Opti
 // GetLinkQRSVG is get-link-qr-svg. Draws the present QR as SVG. It is a secret, and no cache keeps it.
 func (o Operations) GetLinkQRSVG(ctx context.Context, id string, options ...Option) (io.ReadCloser, error) {
 	return o.client.open(ctx, outgoing{method: http.MethodGet, path: "/v1/sessions/" + escape(id) + "/link/qr.svg", options: options})
+}
+
+// CreateLinkToken is create-link-token. Makes a token that shows the link of this session for some minutes and does nothing else: a web page may have it, to show the QR.
+func (o Operations) CreateLinkToken(ctx context.Context, id string, options ...Option) (answer LinkTokenAnswer, err error) {
+	err = o.client.send(ctx, outgoing{method: http.MethodPost, path: "/v1/sessions/" + escape(id) + "/link/token", options: options}, &answer)
+	return answer, err
 }
 
 // SendMessage is send-message. Sends one message at the session's pace, at any time of the day unless hours says otherwise. Give it an Idempotency-Key: then it is sent once, however often it is asked for.

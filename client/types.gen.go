@@ -33,13 +33,24 @@ type Attachment struct {
 type Audit struct {
 	// A stable word.
 	Action string `json:"action"`
-	// api, contact for a person who wrote an opt-out word, or the name that an operator gave, in quotes.
-	Actor  string    `json:"actor"`
-	At     time.Time `json:"at"`
-	Detail string    `json:"detail,omitempty"`
+	// The id of the key that did it, or contact for a person who wrote an opt-out word.
+	Actor string `json:"actor"`
+	// What the key is called.
+	ActorName string    `json:"actor_name,omitempty"`
+	At        time.Time `json:"at"`
+	Detail    string    `json:"detail,omitempty"`
 	// What it was done to: an id or a phone number.
 	Subject string `json:"subject"`
 	UserID  string `json:"user_id,omitempty"`
+}
+
+// Caller is the schema CallerView in the document.
+type Caller struct {
+	KeyID string `json:"key_id"`
+	Name  string `json:"name"`
+	Role  string `json:"role"`
+	// The only user whose things the key is for; absent: everybody's.
+	UserID string `json:"user_id,omitempty"`
 }
 
 // Campaign is the schema CampaignView in the document.
@@ -157,6 +168,18 @@ type CreateCampaignRequest struct {
 	Variants []string `json:"variants,omitempty"`
 	// Skip people who never wrote to the session. Such a campaign goes on while WhatsApp locks the account for strangers.
 	WarmOnly bool `json:"warm_only,omitempty"`
+}
+
+// CreateKeyRequest is the schema CreateKeyInputBody in the document.
+type CreateKeyRequest struct {
+	// When it ceases to hold; never, when it is left out.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// What people call it: what it is for, and who has it.
+	Name string `json:"name"`
+	// viewer reads; operator links phones, sends and mends; admin makes keys and webhooks, too.
+	Role string `json:"role"`
+	// The only user whose things it is for. A key that is for one user makes keys for this user only.
+	UserID string `json:"user_id,omitempty"`
 }
 
 // CreateListRequest is the schema CreateListInputBody in the document.
@@ -511,6 +534,28 @@ type Job struct {
 	Worker  string `json:"worker,omitempty"`
 }
 
+// Key is the schema KeyView in the document.
+type Key struct {
+	// It holds now: it was not revoked and has not expired.
+	Active    bool      `json:"active"`
+	CreatedAt time.Time `json:"created_at"`
+	// The id of the key that made it; or first-start, terminal or configured.
+	CreatedBy string `json:"created_by"`
+	// When it ceases to hold; absent: never.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	// How the key begins, by which its owner recognises it.
+	Prefix    string    `json:"prefix"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	RevokedBy string    `json:"revoked_by,omitempty"`
+	Role      string    `json:"role"`
+	// When it was last used, within a minute; absent: never.
+	UsedAt time.Time `json:"used_at,omitzero"`
+	// The only user whose things it is for; absent: everybody's.
+	UserID string `json:"user_id,omitempty"`
+}
+
 // Limits is the schema LimitsSpec in the document.
 type Limits struct {
 	// The most messages in any 24 hours.
@@ -527,6 +572,13 @@ type Limits struct {
 	RestEvery int `json:"rest_every,omitempty"`
 	// How long the rest is; up to a half is added at random.
 	RestSeconds float64 `json:"rest_seconds,omitempty"`
+}
+
+// LinkTokenAnswer is the schema LinkTokenOutputBody in the document.
+type LinkTokenAnswer struct {
+	ExpiresAt time.Time `json:"expires_at"`
+	// For the header Authorization: Bearer, or for ?token= behind link, link/events, link/qr.png and link/qr.svg of this session.
+	Token string `json:"token"`
 }
 
 // Link is the schema LinkView in the document.
@@ -554,6 +606,11 @@ type Link struct {
 // ListEgressesAnswer is the schema ListEgressesOutputBody in the document.
 type ListEgressesAnswer struct {
 	Items []EgressState `json:"items"`
+}
+
+// ListKeysAnswer is the schema ListKeysOutputBody in the document.
+type ListKeysAnswer struct {
+	Items []Key `json:"items"`
 }
 
 // List is the schema ListView in the document.
@@ -598,6 +655,8 @@ type File struct {
 	Name      string    `json:"name,omitempty"`
 	SHA256    string    `json:"sha256"`
 	Size      int64     `json:"size"`
+	// The user of the key that brought it, when that key is for one user: others do not see it.
+	UserID string `json:"user_id,omitempty"`
 }
 
 // Message is the schema MessageView in the document.
@@ -620,6 +679,30 @@ type Message struct {
 	State     string    `json:"state"`
 	// A stable code for why it is held back; see retry_at.
 	WaitsFor string `json:"waits_for,omitempty"`
+}
+
+// NewKeyAnswer is the schema NewKeyOutputBody in the document.
+type NewKeyAnswer struct {
+	// It holds now: it was not revoked and has not expired.
+	Active    bool      `json:"active"`
+	CreatedAt time.Time `json:"created_at"`
+	// The id of the key that made it; or first-start, terminal or configured.
+	CreatedBy string `json:"created_by"`
+	// When it ceases to hold; absent: never.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	ID        string    `json:"id"`
+	// The key itself. It is shown now and never again.
+	Key  string `json:"key"`
+	Name string `json:"name"`
+	// How the key begins, by which its owner recognises it.
+	Prefix    string    `json:"prefix"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	RevokedBy string    `json:"revoked_by,omitempty"`
+	Role      string    `json:"role"`
+	// When it was last used, within a minute; absent: never.
+	UsedAt time.Time `json:"used_at,omitzero"`
+	// The only user whose things it is for; absent: everybody's.
+	UserID string `json:"user_id,omitempty"`
 }
 
 // Note is the schema NoteView in the document.

@@ -47,7 +47,7 @@ func contract() map[string]described {
 	whole := map[string]described{}
 	for _, part := range []map[string]described{
 		contractOfSessions(), contractOfLinks(), contractOfEgresses(), contractOfCampaigns(), contractOfControl(), contractOfResults(), contractOfMessages(),
-		contractOfLists(), contractOfMedia(), contractOfConsent(), contractOfFailedJobs(), contractOfJobs(), contractOfWebhooks(),
+		contractOfLists(), contractOfMedia(), contractOfConsent(), contractOfFailedJobs(), contractOfJobs(), contractOfWebhooks(), contractOfKeys(),
 	} {
 		maps.Copy(whole, part)
 	}
@@ -68,6 +68,7 @@ func tags() []*huma.Tag {
 		{Name: "Consent", Description: "Who must not be written to, and what must be provable later."},
 		{Name: "Failed jobs", Description: "Jobs that the workers gave up: look at them, mend them, replay or discard them."},
 		{Name: "Jobs", Description: "What is in the queue now."},
+		{Name: "Keys", Description: "API keys: who may do what, for which user."},
 		{Name: "Webhooks", Description: "Addresses that are told what happens, signed as Standard Webhooks."},
 	}
 }
@@ -141,7 +142,7 @@ func idempotencyKey() *huma.Param {
 // storyNames are what stands in paths, by the name of the collection before it.
 func storyNames() map[string]any {
 	return map[string]any{"sessions": storySession, "campaigns": storyCampaign, "messages": storyMessage, "lists": storyList, "media": storyMedia, "webhooks": storyWebhook,
-		"egresses": "direct", "suppressions": "+5491155550109", "contacts": "+5491155550101", "failed-jobs": 17, "jobs": 204}
+		"egresses": "direct", "suppressions": "+5491155550109", "contacts": "+5491155550101", "keys": storyKey, "failed-jobs": 17, "jobs": 204}
 }
 
 // namePlaces gives the parameters of a path examples.
@@ -189,6 +190,7 @@ func usual(operation *huma.Operation, path string) []*fault.Error {
 	if operation.RequestBody != nil {
 		usual = append(usual, refuses(fault.TooLarge, "upload_too_large", "The body is larger than 67108864 bytes; split the audience into several campaigns"))
 	}
+	usual = append(usual, refusalsOfKeys(operation)...)
 	if operation.Method == http.MethodPost {
 		usual = append(usual, refuses(fault.Invalid, "bad_idempotency_key", "An Idempotency-Key has 1 to 200 visible ASCII characters and no spaces"),
 			fault.As(store.ErrIdempotencyReused), fault.As(store.ErrIdempotencyInProgress))

@@ -257,7 +257,7 @@ func contractOfMessages() map[string]described {
 				input.Body.Phone, input.Body.Text = "+54 9 11 5555-0101", "Su turno está confirmado."
 				return input.Body
 			}),
-			answer: message, refusals: append(badCampaign(), noRecipients())},
+			answer: message, refusals: append(badCampaign(), noRecipients(), noRecord())},
 		"get-message": {tag: "Messages", text: "Gives what happened to a single message.", answer: message, refusals: []*fault.Error{noRecord()}},
 	}
 }

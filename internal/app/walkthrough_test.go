@@ -66,7 +66,7 @@ func TestTheWalkthroughIsTrue(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), longestWait)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "sh", "-c", script.String()) // #nosec G204 -- our own page
-	shell.Env = append(os.Environ(), "BASE="+w.product.URL(), "KEY=none", "HOOK="+receiver.URL)
+	shell.Env = append(os.Environ(), "BASE="+w.product.URL(), "KEY="+w.key, "HOOK="+receiver.URL)
 	var output lockedBuffer
 	var complaints bytes.Buffer
 	shell.Stdout, shell.Stderr = &output, &complaints

@@ -45,7 +45,7 @@ var rooms = []room{
 
 	{"internal/api", append([]string{"internal/access", "internal/lease", "internal/pace", "internal/guard", "internal/webhook"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
-	{"internal/api/contract", append([]string{"internal/api", "internal/webhook"}, language...),
+	{"internal/api/contract", append([]string{"internal/access", "internal/api", "internal/webhook"}, language...),
 		"it makes what others read of the API in its tests, from the API on real parts; nothing that runs needs it"},
 	{"internal/linker", append([]string{"internal/lease", "internal/pace"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},

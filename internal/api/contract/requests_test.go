@@ -70,6 +70,8 @@ func (g *generator) request(o operation, way int) request {
 	}
 	if way == proper {
 		g.world.fit(&made)
+	} else if caller := choose(g, g.world.callers); caller != "" {
+		made.headers["Authorization"] = caller
 	}
 	if way == spoilt && g.one(6) {
 		made.headers["Content-Type"] = choose(g, []string{"", "text/plain", "application/xml", "application/json; charset=latin1", "multipart/form-data", "multipart/form-data; boundary=x", "a+;b", "🤷"})

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/bus/bustest"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -26,18 +27,24 @@ type world struct {
 	known map[string][]string
 	// seen has what known has.
 	seen map[string]bool
+	// callers are what requests show to say who sends them; an empty one is an administrator.
+	callers []string
 	// files is where media may be fetched from.
 	files *httptest.Server
 }
 
 // prefixes are how ids of the collections begin.
-var prefixes = map[string]string{"ses_": "sessions", "cmp_": "campaigns", "msg_": "messages", "lst_": "lists", "med_": "media", "whk_": "webhooks"}
+var prefixes = map[string]string{"ses_": "sessions", "cmp_": "campaigns", "msg_": "messages", "lst_": "lists", "med_": "media", "whk_": "webhooks", "key_": "keys"}
 
 func newWorld(t testing.TB, y *yard) *world {
 	t.Helper()
 	w := &world{t: t, yard: y, known: map[string][]string{}, seen: map[string]bool{}}
 	w.files = httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) { _, _ = answer.Write(picture()) }))
 	t.Cleanup(w.files.Close)
+	w.callers = []string{"", "", "", "", "", "", "", "Bearer none", "Basic YTpi", "Bearer", "Bearer \x01", "Bearer bcr_🤷"}
+	for _, role := range []access.Role{access.Viewer, access.Operator, access.Admin} {
+		w.callers = append(w.callers, "Bearer "+y.newKey(t, role, ""), "Bearer "+y.newKey(t, role, "ana"), "Bearer "+y.newKey(t, role, "nobody"))
+	}
 	bustest.FailMany(t, y.queue, failedJobs)
 	for entry := range failedJobs {
 		w.learn("failed-jobs", fmt.Sprint(entry+1))
@@ -139,6 +146,7 @@ func (w *world) grow() {
 	list := text(w.must(http.MethodPost, "/v1/lists", object{"user_id": "ana", "name": "Pacientes"}), "id")
 	w.must(http.MethodPost, "/v1/lists/"+list+"/contacts", object{"contacts": []object{{"phone": "+5491155550101"}, {"phone": "+5491155550102"}}})
 	w.must(http.MethodPost, "/v1/suppressions", object{"phones": []string{"+5491155550101"}})
+	w.must(http.MethodPost, "/v1/keys", object{"name": "Web app", "role": "viewer"})
 	w.must(http.MethodPost, "/v1/webhooks", object{"url": "https://app.example.com/hook", "events": []string{"*"}})
 	w.must(http.MethodPost, "/v1/media/fetch", object{"url": w.files.URL + "/a.png"})
 	w.must(http.MethodPost, "/v1/sessions/"+linked+"/messages", object{"phone": "+5491155550103", "text": "hola"})

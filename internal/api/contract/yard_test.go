@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/bus/embed"
@@ -29,6 +30,9 @@ type yard struct {
 	queue    *bus.Bus
 	prompts  *bus.Prompts
 	links    *pace.Links
+	book     *access.Book
+	// admin is a key that may everything.
+	admin string
 	// log is what the API said about failures.
 	log *bytes.Buffer
 }
@@ -74,7 +78,11 @@ func newYard(t testing.TB) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served, err := api.New(api.Options{Sessions: y.database.Sessions(), Campaigns: y.database.Campaigns(), Deliveries: y.database.Deliveries(),
+	if y.book, err = access.New(access.Options{Documents: y.database.Documents()}); err != nil {
+		t.Fatal(err)
+	}
+	y.admin = y.newKey(t, access.Admin, "")
+	served, err := api.New(api.Options{Keys: y.book, RequestsPerSecond: -1, Sessions: y.database.Sessions(), Campaigns: y.database.Campaigns(), Deliveries: y.database.Deliveries(),
 		Histories: y.database.Histories(), Suppressions: y.database.Suppressions(), Documents: y.database.Documents(), Idempotency: y.database.Idempotency(),
 		Webhooks: webhook.Subscriptions{Documents: y.database.Documents(), Sealer: secretSealer{}, Plain: true},
 		Queue:    y.queue, Sends: y.queue, FailedJobs: y.queue.NewFailedQueue(), Jobs: y.queue, Prompts: y.prompts, Answers: answers, Watcher: y.queue, Links: y.links,
@@ -84,8 +92,27 @@ func newYard(t testing.TB) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y.handler = served.Handler()
+	y.handler = asAdmin(served.Handler(), y.admin)
 	return y
+}
+
+func (y *yard) newKey(t testing.TB, role access.Role, user string) string {
+	t.Helper()
+	_, secret, err := y.book.Create(t.Context(), access.Caller{Key: access.Terminal, Role: access.Admin}, access.Wanted{Name: "Test", Role: role, User: user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+// asAdmin gives requests that say nothing of who sends them the key of an administrator.
+func asAdmin(next http.Handler, admin string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, said := r.Header["Authorization"]; !said {
+			r.Header.Set("Authorization", "Bearer "+admin)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // reachable stands for the network, which the tests of internal/wa have.
