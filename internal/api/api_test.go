@@ -124,6 +124,7 @@ func (w *watcher) nudge() {
 
 // fixture is an API over a real store.
 type fixture struct {
+	options api.Options
 	t       testing.TB
 	server  *httptest.Server
 	store   *sqlite.DB
@@ -166,7 +167,7 @@ func startWith(t testing.TB, change func(*api.Options, *sqlite.DB)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.api = served
+	f.api, f.options = served, options
 	f.server = httptest.NewServer(served.Handler())
 	t.Cleanup(func() {
 		f.server.CloseClientConnections()

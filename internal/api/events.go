@@ -121,7 +121,7 @@ func (a *API) Run(ctx context.Context) error {
 // registerEvents lists the route of the events.
 func (a *API) registerEvents(doors huma.API) {
 	described := stream("/v1/events", "stream-events", "Follow what happens as server-sent events")
-	described.Responses["200"].Description = "Events named by their kind, each with its fact (docs/events.md). Their ids go up, with holes. An event named gap comes " +
+	described.Responses["200"].Description = "Events named by their kind, each with its fact (docs/queues.md). Their ids go up, with holes. An event named gap comes " +
 		"first when events behind the last id are not kept any more; one named slow comes last when the reader is too slow: come again with its " +
 		"resume_after. A comment every 15 seconds says that the stream is alive. A stream ends after ten minutes; come again with the last id."
 	described.Errors = append(described.Errors, http.StatusForbidden, http.StatusServiceUnavailable)

@@ -22,7 +22,9 @@ func follow(t *testing.T, bus *Bus, after uint64) *follower {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := &follower{sequences: make(chan uint64, 1000)}
 	ended := make(chan error, 1)
-	go func() { ended <- bus.FollowFacts(ctx, after, func(fact events.Recorded) { f.sequences <- fact.Sequence }) }()
+	go func() {
+		ended <- bus.FollowFacts(ctx, after, func(fact events.Recorded) { f.sequences <- fact.Sequence })
+	}()
 	f.stop = func() {
 		cancel()
 		handle(t, <-ended)

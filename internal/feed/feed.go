@@ -110,7 +110,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	for {
 		err := f.follow(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was stopped
 		}
 		f.options.Logger.WarnContext(ctx, "events not followed; trying again", "class", fault.Of(err).Label(), "error", err)
 		select {
