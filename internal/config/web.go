@@ -14,7 +14,7 @@ type Web struct {
 	ReplaysPerSecond float64 `env:"REPLAYS_PER_SECOND" envDefault:"50" allowed:"a number from 0.1 to 10000" meaning:"How many failed jobs an operator's bulk replay queues again in a second, so that it does not crowd out the work of the day."`
 }
 
-func (w Web) check(c *checker, environment string) {
+func (w Web) check(c *checker) {
 	c.want(isAddress(w.Listen), "LISTEN")
 	c.want(!slices.ContainsFunc(w.AllowedOrigins, func(origin string) bool { return !isOrigin(origin) }), "ALLOWED_ORIGINS")
 	c.want(w.ReplaysPerSecond >= 0.1 && w.ReplaysPerSecond <= 10_000, "REPLAYS_PER_SECOND")
