@@ -300,6 +300,32 @@ func (o Operations) ResetEgress(ctx context.Context, id string, options ...Optio
 	return answer, err
 }
 
+// StreamEventsQuery narrows StreamEvents; what is zero is not said.
+type StreamEventsQuery struct {
+	// The same, for the first time, when an EventSource cannot set headers. The header counts more.
+	After string
+	// Only events of these kinds, separated by commas.
+	Kind []string
+	// Only events about this session.
+	SessionID string
+	// Only events about this campaign.
+	CampaignID string
+}
+
+func (q StreamEventsQuery) values() url.Values {
+	values := url.Values{}
+	set(values, "after", q.After)
+	set(values, "kind", q.Kind)
+	set(values, "session_id", q.SessionID)
+	set(values, "campaign_id", q.CampaignID)
+	return values
+}
+
+// StreamEvents is stream-events. Follows what happens, as server-sent events named by their kind. Their ids go up, with holes; a reader that was cut off comes again with the last one as Last-Event-ID and misses nothing that is kept. An event named gap says that some is not kept any more, one named slow ends a reader that is too slow. A comment every 15 seconds says that the stream is alive. A stream ends after ten minutes, and with its key.
+func (o Operations) StreamEvents(ctx context.Context, query StreamEventsQuery, options ...Option) (io.ReadCloser, error) {
+	return o.client.open(ctx, outgoing{method: http.MethodGet, path: "/v1/events", query: query.values(), options: options})
+}
+
 // ListFailedJobsQuery narrows ListFailedJobs; what is zero is not said.
 type ListFailedJobsQuery struct {
 	// The cursor that the previous page gave as next; empty: the first page.

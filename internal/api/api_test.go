@@ -126,7 +126,8 @@ func (w *watcher) nudge() {
 
 // fixture is an API over a real store.
 type fixture struct {
-	t       *testing.T
+	options api.Options
+	t       testing.TB
 	server  *httptest.Server
 	store   *sqlite.DB
 	queue   *recorder
@@ -153,7 +154,7 @@ func asAdmin(next http.Handler, admin string) http.Handler {
 }
 
 // newBook gives a book of keys over a store, with an admin key.
-func newBook(t *testing.T, documents store.Documents) (book *access.Book, admin string) {
+func newBook(t testing.TB, documents store.Documents) (book *access.Book, admin string) {
 	t.Helper()
 	book, err := access.New(access.Options{Documents: documents})
 	if err != nil {
@@ -176,7 +177,7 @@ func start(t *testing.T, change func(*api.Options)) *fixture {
 }
 
 // startWith is start for what needs the database too.
-func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
+func startWith(t testing.TB, change func(*api.Options, *sqlite.DB)) *fixture {
 	t.Helper()
 	database, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")})
 	if err != nil {
@@ -197,7 +198,7 @@ func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.api = served
+	f.api, f.options = served, options
 	f.server = httptest.NewServer(asAdmin(served.Handler(), f.admin))
 	t.Cleanup(func() {
 		f.server.CloseClientConnections()

@@ -60,6 +60,7 @@ func tags() []*huma.Tag {
 		{Name: "Sessions", Description: "A session is a WhatsApp account that was, or is to be, linked for one user of the web app."},
 		{Name: "Links", Description: "Linking pairs a session with a phone: somebody scans a QR or types a code. One link runs at a time."},
 		{Name: "Egress", Description: "The network way out of a session: the host's own address, or a proxy. Links are spaced on each."},
+		{Name: "Events", Description: "What happens, as it happens."},
 		{Name: "Campaigns", Description: "A campaign is one text to an audience, sent from one session at a human pace."},
 		{Name: "Results", Description: "What happened to each recipient of a campaign."},
 		{Name: "Messages", Description: "Single messages: the same pace, the same opt-outs, without a list of recipients."},

@@ -131,6 +131,15 @@ func contractOfLinks() map[string]described {
 			text:     "Sends the link as it is, then again at each change, until it has ended: server-sent events named link, with comments as signs of life between them. A reader that was cut off opens the stream again.",
 			answer:   "event: link\ndata: {\"id\":\"0197a1b2-0000-7000-8000-000000000003\",\"method\":\"qr\",\"state\":\"ready\",\"queued_at\":\"2026-03-02T12:00:00Z\"}\n\n",
 			refusals: []*fault.Error{noRecord(), noLink()}},
+		"stream-events": {tag: "Events",
+			text: "Follows what happens, as server-sent events named by their kind. Their ids go up, with holes; a reader that was cut off comes again with the last one as Last-Event-ID and misses " +
+				"nothing that is kept. An event named gap says that some is not kept any more, one named slow ends a reader that is too slow. A comment every 15 seconds says that the " +
+				"stream is alive. A stream ends after ten minutes, and with its key.",
+			answer: "id: 4711\nevent: campaign_changed\ndata: {\"version\":1,\"campaign_id\":\"" + storyCampaign + "\",\"state\":\"completed\"}\n\n",
+			refusals: []*fault.Error{
+				refuses(fault.Invalid, "bad_event_id", "The last event's id is not one that this API gave; leave it out to begin with what comes now"),
+				refuses(fault.Invalid, "unknown_kind", `There are no events of the kind "campaign"; there are campaign_changed, link_changed, message_received`),
+				refuses(fault.RetryLater, "queue_unavailable", "This service does not follow events")}},
 		"answer-passkey": {tag: "Links", text: "Hands over what the browser answered to WhatsApp's question for a passkey (navigator.credentials.get).",
 			body:     storyPasskey(),
 			answer:   storyLink(session.LinkPasskeyRequired),

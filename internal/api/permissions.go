@@ -64,6 +64,7 @@ func accessPermissions() map[string]permission {
 		"GET /v1/keys/{id}":    rules,
 		"DELETE /v1/keys/{id}": rules,
 		"GET /v1/caller":       reads,
+		"GET /v1/events":       {role: access.Viewer, lasting: true},
 
 		"POST /v1/webhooks":                rules,
 		"GET /v1/webhooks":                 rules,

@@ -77,6 +77,7 @@ func (a *API) routes() (http.Handler, error) {
 	a.registerFailedJobs(doors)
 	a.registerJobs(doors)
 	a.registerWebhooks(doors)
+	a.registerEvents(doors)
 	a.registerKeys(doors)
 	if err := protect(doors.OpenAPI(), a.permissions); err != nil {
 		return nil, err

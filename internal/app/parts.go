@@ -171,6 +171,7 @@ func (a *App) wireAPI(ctx context.Context, p *parts) error {
 	p.api, err = api.New(api.Options{
 		Egress: egress, Links: p.links, Keys: keys, RequestsPerSecond: a.options.RequestsPerSecond, RequestTimeout: a.options.RequestTimeout,
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue.NewFailedQueue(), Jobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Events:       api.EventsOptions{Log: p.queue},
 		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency, Webhooks: p.webhooks,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,

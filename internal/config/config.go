@@ -108,7 +108,7 @@ func (c API) check(check *checker) {
 	c.Observe.check(check)
 	c.Queue.check(check)
 	c.Database.check(check)
-	c.Web.check(check, c.Environment)
+	c.Web.check(check)
 	c.Access.check(check)
 	c.Respect.check(check)
 	c.Caps.check(check)

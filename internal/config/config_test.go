@@ -205,7 +205,7 @@ func TestOriginsMayBePatterns(t *testing.T) {
 		expectRefusal(t, origin, err, refused)
 	}
 	_, err := LoadAPI(map[string]string{"ALLOWED_ORIGINS": "*", "ENVIRONMENT": "development"})
-	expectRefusal(t, "every origin in development", err, "")
+	expectRefusal(t, "every origin in development", err, "ALLOWED_ORIGINS")
 }
 
 func TestWarningsNameWhatIsUnwise(t *testing.T) {
