@@ -433,7 +433,7 @@ func (w *town) expect(r rule, who, code string, status int, body string) {
 }
 
 // fileForm makes a form with a file.
-func fileForm(t *testing.T, fields map[string]string, name, content string) *form {
+func fileForm(t testing.TB, fields map[string]string, name, content string) *form {
 	t.Helper()
 	f := &form{}
 	writer := multipart.NewWriter(&f.buffer)

@@ -86,6 +86,7 @@ func newYard(t testing.TB) *yard {
 		Histories: y.database.Histories(), Suppressions: y.database.Suppressions(), Documents: y.database.Documents(), Idempotency: y.database.Idempotency(),
 		Webhooks: webhook.Subscriptions{Documents: y.database.Documents(), Sealer: secretSealer{}, Plain: true},
 		Queue:    y.queue, Sends: y.queue, FailedJobs: y.queue.NewFailedQueue(), Jobs: y.queue, Prompts: y.prompts, Answers: answers, Watcher: y.queue, Links: y.links,
+		Events:           api.EventsOptions{Log: y.queue},
 		Egress:           &api.EgressOptions{Ways: ways, Checker: reachable{}, CheckTimeout: time.Second},
 		ReplaysPerSecond: 100_000, FetchFrom: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxUploadBytes: 1 << 20,
 		Log: slog.New(slog.NewTextHandler(y.log, nil))})
@@ -93,6 +94,15 @@ func newYard(t testing.TB) *yard {
 		t.Fatal(err)
 	}
 	y.handler = asAdmin(served.Handler(), y.admin)
+	following, end := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- served.Run(following) }()
+	t.Cleanup(func() {
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	return y
 }
 
