@@ -136,10 +136,8 @@ func Conceal(next http.Handler) http.Handler {
 func (a *API) serve(w http.ResponseWriter, r *http.Request, allowed permission, next http.Handler) {
 	if allowed.lasting {
 		ctx, cancel := context.WithCancel(r.Context())
-		var watch sync.WaitGroup
-		watch.Go(func() { a.endWithKey(ctx, cancel) })
-		defer watch.Wait()
 		defer cancel()
+		a.endWithKey(ctx, cancel)
 		next.ServeHTTP(w, r.WithContext(ctx))
 		return
 	}
@@ -154,22 +152,20 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, allowed permission, 
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// endWithKey cancels a lasting answer as soon as its caller may not have it any more.
+// endWithKey cancels a lasting answer as soon as its caller may not have it any more. It looks by a timer, since a thousand streams would have a thousand
+// goroutines for it.
 func (a *API) endWithKey(ctx context.Context, cancel context.CancelFunc) {
-	look := time.NewTicker(access.Fresh)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+	time.AfterFunc(access.Fresh, func() {
+		if ctx.Err() != nil {
 			return
-		case <-look.C:
 		}
 		err := a.keys.Recheck(ctx, access.From(ctx))
 		if class := fault.Of(err); class == fault.Unauthorized || errors.Is(err, store.ErrNotFound) {
 			cancel()
 			return
 		}
-	}
+		a.endWithKey(ctx, cancel)
+	})
 }
 
 // pacer bounds the requests of each key in this process. Only keys that hold have an entry, so that strangers fill no memory.

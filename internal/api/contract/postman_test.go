@@ -2,6 +2,7 @@ package contract
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -181,12 +182,18 @@ func TestEveryRequestOfTheCollectionIsUnderstood(t *testing.T) {
 	if err := json.Unmarshal(written, &whole); err != nil {
 		t.Fatal(err)
 	}
-	sent := 0
+	count := 0
 	for _, folder := range list(whole, "item") {
 		for _, item := range list(folder, "item") {
-			sent++
+			count++
 			recorder := httptest.NewRecorder()
-			y.handler.ServeHTTP(recorder, asPostman(t, child(item, "request")))
+			sent := asPostman(t, child(item, "request"))
+			ctx, leave := context.WithTimeout(t.Context(), patience)
+			if strings.HasSuffix(sent.URL.Path, "/events") { // it goes on until its reader leaves
+				ctx, leave = context.WithTimeout(t.Context(), streamPatience)
+			}
+			y.handler.ServeHTTP(recorder, sent.WithContext(ctx))
+			leave()
 			var answered object
 			_ = json.Unmarshal(recorder.Body.Bytes(), &answered) // not every answer is JSON
 			switch code := text(answered, "code"); {
@@ -195,8 +202,8 @@ func TestEveryRequestOfTheCollectionIsUnderstood(t *testing.T) {
 			}
 		}
 	}
-	if sent != len(readDocument(t, y.handler).operations()) {
-		t.Errorf("%d requests were sent", sent)
+	if count != len(readDocument(t, y.handler).operations()) {
+		t.Errorf("%d requests were sent", count)
 	}
 }
 
