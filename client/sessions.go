@@ -3,22 +3,27 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
 // Session is a WhatsApp companion device, linked for one user.
 type Session struct {
-	ID       string    `json:"id"`
-	UserID   string    `json:"user_id"`
-	Name     string    `json:"name"`
-	State    string    `json:"state"`
-	Reason   string    `json:"reason"`
-	Until    time.Time `json:"until"`
-	Phone    string    `json:"phone"`
-	Link     *Link     `json:"link"`
-	LinkedAt time.Time `json:"linked_at"`
+	ID     string    `json:"id"`
+	UserID string    `json:"user_id"`
+	Name   string    `json:"name"`
+	State  string    `json:"state"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
+	Phone  string    `json:"phone"`
+	// Egress is "direct" or the name of a proxy.
+	Egress    string    `json:"egress"`
+	CreatedAt time.Time `json:"created_at"`
+	Link      *Link     `json:"link"`
+	LinkedAt  time.Time `json:"linked_at"`
 	// PhoneSeenAt is when the phone itself last gave a sign of life; Warning says what somebody should do something about.
 	PhoneSeenAt time.Time `json:"phone_seen_at"`
 	Warning     *Note     `json:"warning"`
@@ -38,6 +43,8 @@ type Link struct {
 	State    string    `json:"state"`
 	Reason   string    `json:"reason"`
 	Deadline time.Time `json:"deadline"`
+	QueuedAt time.Time `json:"queued_at"`
+	EndedAt  time.Time `json:"ended_at"`
 	Queue    *Queue    `json:"queue"`
 	Warning  *Note     `json:"warning"`
 	// Holder names the other session that has the phone's number, if the user may see it.
@@ -55,7 +62,9 @@ type Holder struct {
 type Queue struct {
 	Position         int       `json:"position"`
 	EstimatedStartAt time.Time `json:"estimated_start_at"`
-	WaitsFor         string    `json:"waits_for"`
+	// EstimatedWait is the same in seconds from the answer.
+	EstimatedWait int    `json:"estimated_wait_seconds"`
+	WaitsFor      string `json:"waits_for"`
 }
 
 // Prompt is what a person has to scan or type now. It is a secret.
@@ -96,6 +105,24 @@ func (c *Client) Sessions(ctx context.Context, after string) ([]Session, string,
 	var list page[Session]
 	err := c.call(ctx, http.MethodGet, "/v1/sessions?"+url.Values{"after": {after}}.Encode(), nil, &list)
 	return list.Items, list.Next, err
+}
+
+// SessionFilter narrows a list of sessions; its zero value takes all.
+type SessionFilter struct {
+	UserID string
+	States []string
+}
+
+// AllSessions walks every session that a filter keeps.
+func (c *Client) AllSessions(ctx context.Context, filter SessionFilter) iter.Seq2[Session, error] {
+	query := url.Values{}
+	if filter.UserID != "" {
+		query.Set("user_id", filter.UserID)
+	}
+	if len(filter.States) > 0 {
+		query.Set("state", strings.Join(filter.States, ","))
+	}
+	return walk[Session](ctx, c, "/v1/sessions", query)
 }
 
 // DeleteSession unlinks and removes a session.
