@@ -16,12 +16,18 @@ import (
 type Campaign struct {
 	ID         string    `json:"id"`
 	SessionID  string    `json:"session_id"`
+	UserID     string    `json:"user_id"`
 	Name       string    `json:"name"`
+	Text       string    `json:"text"`
+	Settings   Settings  `json:"settings"`
 	State      string    `json:"state"`
 	Reason     string    `json:"reason"`
+	ResumeAt   time.Time `json:"resume_at"`
 	Recipients int       `json:"recipients"`
 	Rejected   int       `json:"rejected"`
 	Counts     Counts    `json:"counts"`
+	Warning    *Note     `json:"warning"`
+	CreatedAt  time.Time `json:"created_at"`
 	StartedAt  time.Time `json:"started_at"`
 	EndedAt    time.Time `json:"ended_at"`
 }
@@ -59,6 +65,11 @@ type Delivery struct {
 	Code     string `json:"code"`
 	Reason   string `json:"reason"`
 	Attempts int    `json:"attempts"`
+
+	SentAt      time.Time `json:"sent_at"`
+	DeliveredAt time.Time `json:"delivered_at"`
+	ReadAt      time.Time `json:"read_at"`
+	RepliedAt   time.Time `json:"replied_at"`
 }
 
 // Rejection is a refused row of an audience.

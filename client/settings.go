@@ -20,6 +20,8 @@ type Settings struct {
 // Media names an uploaded file.
 type Media struct {
 	ID string `json:"id"`
+	// Kind is what it is sent as. It is told, and not asked for: the file has its kind since its upload.
+	Kind string `json:"kind,omitempty"`
 }
 
 // Limits are how fast messages are sent. In counts -1 means no limit, and 0 what the session has.

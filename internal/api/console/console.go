@@ -19,7 +19,9 @@ type Options struct {
 	Caller func(*http.Request) access.Caller
 	// Zone is where the times on the pages are; nil: UTC.
 	Zone *time.Location
-	Log  *slog.Logger
+	// OptOutWords are the messages by which people opt out; nil: those of the package campaign.
+	OptOutWords []string
+	Log         *slog.Logger
 	// Version is shown at the foot of each page.
 	Version string
 }

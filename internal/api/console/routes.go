@@ -18,7 +18,7 @@ type route struct {
 
 // routes lists every page. Each area has its own list, in its own file.
 func routes() []route {
-	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes())
+	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes())
 }
 
 // place is an entry of the navigation.
@@ -33,6 +33,9 @@ type place struct {
 func places() []place {
 	return []place{
 		{"sessions", "/sessions", access.Viewer},
+		{"campaigns", "/campaigns", access.Viewer},
+		{"contacts", "/contacts", access.Viewer},
+		{"optouts", "/opt-outs", access.Viewer},
 	}
 }
 

@@ -43,7 +43,8 @@ func functions(l *language, built *assets) template.FuncMap {
 	return template.FuncMap{
 		"t": l.text, "tn": l.plural, "label": l.label, "number": l.number, "when": l.when,
 		"asset": built.path, "icon": built.icon,
-		"tone":   func(state string) string { return toneOf(session.State(state)) },
+		"tone":         func(state string) string { return toneOf(session.State(state)) },
+		"campaigntone": campaignTone, "deliverytone": deliveryTone,
 		"values": func(values ...any) map[string]any { return named(values) },
 		"list":   func(values ...string) []string { return values },
 		"address": func(path string, values ...string) string {

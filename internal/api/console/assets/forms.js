@@ -12,7 +12,7 @@ export function startForms(root) {
       event.preventDefault();
       return;
     }
-    if (form.method === "post") form.dataset.sent = "yes";
+    if (form.method === "post" && !("stays" in form.dataset)) form.dataset.sent = "yes";
   });
   // A page that comes back from the browser's memory can be sent again.
   window.addEventListener("pageshow", () => {

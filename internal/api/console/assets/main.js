@@ -2,7 +2,9 @@
 import { startLive } from "./live.js";
 import { startForms } from "./forms.js";
 import { startLink } from "./link.js";
+import { startCampaigns } from "./campaigns.js";
 
 startForms(document);
 startLive(document);
 startLink(document);
+startCampaigns(document);
