@@ -151,9 +151,9 @@ func used(t *testing.T, areas map[string]bool) (whole, beginnings map[string]str
 		}
 		for _, found := range inCode.FindAllStringSubmatch(string(content), -1) {
 			key := found[1]
-			area, rest, _ := strings.Cut(key, ".")
+			area, _, _ := strings.Cut(key, ".")
 			switch {
-			case !areas[area] || rest == "":
+			case !areas[area], !strings.Contains(key, "."):
 			case strings.HasSuffix(key, "."):
 				beginnings[key] = name
 			default:
@@ -223,6 +223,7 @@ func TestEveryWordOfAListHasItsLabel(t *testing.T) {
 		"sessions.state": words(shown...),
 		"link.state":     words(session.LinkStates()...),
 		"problem.class":  words(fault.Classes()...),
+		"sessions.entry": words(session.EntryKinds()...),
 	} {
 		for _, code := range codes {
 			if code != "" && readCatalog(t, spanish)[list+"."+code] == nil {

@@ -28,13 +28,13 @@ type linkPage struct {
 	// Link is absent before the first link; Ended says that it is over, and another one may be asked for.
 	Link  *client.Link
 	Ended bool
-	// Sentence says what happened and what to do; Warning what raises the risk.
+	// Sentence says what happened and what to do; Waits what a link in line waits for.
 	Sentence string
 	Waits    string
 	// Seconds are what is left of the code that is shown, or of the step.
 	Seconds int
-	// Question is WhatsApp's question for a passkey, as a browser takes it.
-	Question string
+	// Script asks a browser WhatsApp's question for a passkey, on WhatsApp's own page.
+	Script string
 }
 
 func (v *visit) linkPage(filled form) (*linkPage, error) {
@@ -58,7 +58,7 @@ func (v *visit) linkPage(filled form) (*linkPage, error) {
 	deadline := link.Deadline
 	if link.Prompt != nil {
 		deadline = link.Prompt.Deadline
-		page.Question = indented(link.Prompt.Passkey)
+		page.Script = passkeyScript(link.Prompt.Passkey)
 	}
 	if !deadline.IsZero() {
 		page.Seconds = max(0, int(math.Ceil(deadline.Sub(v.console.now()).Seconds())))
@@ -66,12 +66,15 @@ func (v *visit) linkPage(filled form) (*linkPage, error) {
 	return page, nil
 }
 
-func indented(question json.RawMessage) string {
+// passkeyScript is what a person runs on web.whatsapp.com: browsers answer for WhatsApp's passkey on WhatsApp's own pages only (WebAuthn binds a
+// passkey to its relying party, whatsapp.com). It shows the answer for a person to copy.
+func passkeyScript(question json.RawMessage) string {
 	var pretty bytes.Buffer
 	if len(question) == 0 || json.Indent(&pretty, question, "", "  ") != nil {
 		return ""
 	}
-	return pretty.String()
+	return "console.log(JSON.stringify((await navigator.credentials.get({ publicKey:\n  PublicKeyCredential.parseRequestOptionsFromJSON(" +
+		pretty.String() + ") })).toJSON()))"
 }
 
 // Step is which part of the page the state needs.

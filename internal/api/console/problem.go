@@ -39,7 +39,7 @@ func (l *language) notice(problem *client.Problem) notice {
 		said.Text = sentence
 	case l.has("problem." + problem.Code):
 		said.Text = l.text("problem." + problem.Code)
-	case l.code == "en" && problem.Detail != "":
+	case l.code == english && problem.Detail != "":
 		said.Text = problem.Detail // the API speaks English
 	case l.has("problem.class." + problem.Class):
 		said.Text = l.text("problem.class." + problem.Class)
@@ -56,7 +56,7 @@ func (l *language) notice(problem *client.Problem) notice {
 
 // wrongPlace says what is wrong with one field.
 func (l *language) wrongPlace(detail client.ProblemDetail) string {
-	if l.code == "en" && detail.Message != "" {
+	if l.code == english && detail.Message != "" {
 		return detail.Message
 	}
 	return l.text("problem.field")
