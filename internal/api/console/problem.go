@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -26,9 +27,26 @@ type notice struct {
 	Code string `json:"c,omitempty"`
 }
 
+// asProblem gives the problem of the API that an error is. One that came by a call in this process, and not over HTTP, is of the API's own type; its JSON is
+// the same.
 func asProblem(err error) (*client.Problem, bool) {
 	var problem *client.Problem
-	return problem, errors.As(err, &problem)
+	if errors.As(err, &problem) {
+		return problem, true
+	}
+	var status interface {
+		error
+		GetStatus() int
+	}
+	if !errors.As(err, &status) {
+		return nil, false
+	}
+	encoded, err := json.Marshal(status)
+	if err != nil {
+		return nil, false
+	}
+	problem = &client.Problem{}
+	return problem, json.Unmarshal(encoded, problem) == nil
 }
 
 // notice says a problem of the API in this language: by its code, or else by its class, or by its status.
