@@ -39,17 +39,19 @@ type linkPage struct {
 
 func (v *visit) linkPage(filled form) (*linkPage, error) {
 	id := v.request.PathValue("id")
+	link, err := v.api.Link(v.context(), id)
+	none := client.IsCode(err, "no_link")
+	if err != nil && !none {
+		return nil, err
+	}
+	// The session is read behind its link: when the link is ready, the session has its phone, or has lost it since.
 	found, err := v.api.Session(v.context(), id)
 	if err != nil {
 		return nil, err
 	}
 	page := &linkPage{form: filled, Session: v.language.sessionRow(found), Ended: true}
-	if found.Link == nil {
+	if none || session.LinkState(link.State) == session.LinkReady && !page.Linked() {
 		return page, nil
-	}
-	link, err := v.api.Link(v.context(), id)
-	if err != nil {
-		return nil, err
 	}
 	page.Link, page.Ended, page.Sentence = &link, link.Ended(), v.language.reason(link.Reason)
 	if link.Queue != nil {
@@ -125,7 +127,10 @@ func startLink(v *visit) error {
 	if filled.Is("method", string(session.MethodCode)) {
 		phone = filled.Value("phone")
 	}
-	_, err = v.api.StartLink(v.context(), id, filled.Value("method"), phone)
+	link, err := v.api.StartLink(v.context(), id, filled.Value("method"), phone)
+	if warning := v.language.note(link.Warning); warning != "" {
+		v.flashNotice(notice{Kind: kindWarning, Text: warning})
+	}
 	return v.afterLink(err, filled, "")
 }
 

@@ -14,6 +14,7 @@ import (
 // The kinds of notices, which are also their classes in the style.
 const (
 	kindDone    = "done"
+	kindWarning = "warning"
 	kindProblem = "problem"
 )
 
@@ -41,12 +42,12 @@ func asProblem(err error) (*client.Problem, bool) {
 	if !errors.As(err, &status) {
 		return nil, false
 	}
-	encoded, err := json.Marshal(status)
-	if err != nil {
-		return nil, false
-	}
 	problem = &client.Problem{}
-	return problem, json.Unmarshal(encoded, problem) == nil
+	encoded, failed := json.Marshal(status)
+	if failed == nil {
+		failed = json.Unmarshal(encoded, problem)
+	}
+	return problem, failed == nil
 }
 
 // notice says a problem of the API in this language: by its code, or else by its class, or by its status.

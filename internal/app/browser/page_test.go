@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	// patience is how long a tab may take for all of its test.
-	patience = 3 * time.Minute
+	// patience is how long a tab may take for one thing.
+	patience = time.Minute
 	// mostBytes is what a first visit to a page may load.
 	mostBytes = 100 << 10
 
@@ -65,8 +65,6 @@ func (w *world) open(language, path string) *page {
 	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first action
 		w.t.Fatal(err)
 	}
-	ctx, end := context.WithTimeout(ctx, patience)
-	w.t.Cleanup(end)
 	p.ctx = ctx
 	p.do("open a tab", call(network.Enable, network.EnableParams{}), call(log.Enable, cdp.Empty{}), call(runtime.Enable, cdp.Empty{}),
 		call(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}}),
@@ -126,7 +124,9 @@ func (p *page) forget() {
 
 func (p *page) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	if err := chromedp.Do(p.ctx, actions...); err != nil {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
 		p.t.Fatalf("%s: %v; the page says:\n%s", what, err, p.said())
 	}
 }
@@ -141,7 +141,7 @@ func (p *page) said() string {
 func until(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		for {
-			_, err := chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(time.Minute))(ctx, tab)
+			_, err := chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience))(ctx, tab)
 			if err == nil || ctx.Err() != nil || !gaveWay(err) {
 				return err
 			}
@@ -257,6 +257,7 @@ func (p *page) checkPage(name string) {
 			p.t.Errorf("%s complains: %s", name, mistake)
 		}
 	}
+	p.t.Logf("%s loads %.0f bytes", name, loaded)
 	if loaded == 0 || loaded >= mostBytes {
 		p.t.Errorf("%s loads %.0f bytes, more than %d", name, loaded, mostBytes)
 	}

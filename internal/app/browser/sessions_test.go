@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/app"
+	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/wasim"
 )
 
@@ -179,22 +180,53 @@ func TestACodeIsRenewedUntilItExpires(t *testing.T) {
 	p.checkPage("link-expired")
 }
 
-// TestALogoutIsExplained: the page of a session says by itself that the phone unlinked it, why probably, and what to do.
+// TestALogoutIsExplained: the page of a session says by itself that the phone unlinked it, why probably, and what to do; linking at once is refused with
+// the time from which it may be tried.
 func TestALogoutIsExplained(t *testing.T) {
 	t.Parallel()
-	for language, said := range map[string]struct{ why, next string }{
-		"es": {"Por qué se cerró la sesión", "Qué hacer:"}, "en": {"Why the session was logged out", "What to do:"},
+	for language, said := range map[string]struct{ why, next, start, from string }{
+		"es": {"Por qué se cerró la sesión", "Qué hacer:", "Mostrar el código QR", "Se puede intentar de nuevo a partir del"},
+		"en": {"Why the session was logged out", "What to do:", "Show the QR code", "It can be tried again from"},
 	} {
-		w := start(t)
-		id, phone := w.linked("+5491150000001")
-		p := w.open(language, "/sessions/"+id)
-		p.find("#history")
-		if err := phone.Unlink(phone.Devices()[0].ID); err != nil {
-			t.Fatal(err)
-		}
-		p.see(said.why)
-		p.see(said.next)
-		p.checkPage("session-logged-out")
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			rules := pace.DefaultRules()
+			w := start(t, func(options *app.Options, _ *wasim.Server) { options.Logouts = &rules })
+			id, phone := w.linked("+5491150000001")
+			p := w.open(language, "/sessions/"+id)
+			p.find("#history")
+			if err := phone.Unlink(phone.Devices()[0].ID); err != nil {
+				t.Fatal(err)
+			}
+			p.see(said.why)
+			p.see(said.next)
+			p.checkPage("session-logged-out")
+			p.visit("/sessions/" + id + "/link")
+			p.press(said.start)
+			p.see(said.from)
+			p.forget() // Chromium says that a form was refused
+			p.checkPage("link-too-early")
+		})
+	}
+}
+
+// TestANumberThatIsLinkedAlreadyIsRefused, and the page leads to the session that has it.
+func TestANumberThatIsLinkedAlreadyIsRefused(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	holder, phone := w.linked("+5491150000001")
+	p, _ := w.openLink("es")
+	p.press("Mostrar el código QR")
+	p.do("see the code", shown("img.code-picture"))
+	if err := phone.ScanQR(t.Context(), p.readQR()); err == nil {
+		t.Error("the phone linked twice")
+	}
+	p.see("Este número ya está vinculado a otra sesión.")
+	p.checkPage("link-duplicate")
+	p.do("go to the session that has it", clickOn(`main .notice a`))
+	p.find("#history")
+	if p.path() != "/sessions/"+holder {
+		t.Errorf("led to %s, not to %s", p.path(), holder)
 	}
 }
 

@@ -152,3 +152,30 @@ func TestASessionGetsItsPace(t *testing.T) {
 		t.Errorf("the limits are %+v, %v", limits, err)
 	}
 }
+
+// TestAPageThatIsNotThere says so in the person's language, and leads on.
+func TestAPageThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for language, said := range map[string]string{"es": "Esta página no existe", "en": "There is no such page"} {
+		p := w.open(language, "/nowhere")
+		p.see(said)
+		p.forget() // Chromium says that the page is not there
+		p.checkPage("not-found")
+	}
+}
+
+// TestTheLanguageIsRemembered: what somebody chose counts more than what the browser asks for, on every page from then on.
+func TestTheLanguageIsRemembered(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	p := w.open("es", "/sessions?state=ready")
+	p.see("Todavía no hay sesiones.")
+	p.press("English")
+	p.see("There are no sessions yet.")
+	if search := evaluate[string](p, "location.search"); search != "?state=ready" {
+		t.Errorf("the choice led to %q", search)
+	}
+	p.visit("/sessions/new")
+	p.see("Create session")
+}
