@@ -223,8 +223,9 @@ func TestEveryWordOfAListHasItsLabel(t *testing.T) {
 	for list, codes := range map[string][]string{
 		"sessions.state":  words(shown...),
 		"link.state":      words(session.LinkStates()...),
+		"problem.class":   words(fault.Classes()...),
+		"sessions.entry":  words(session.EntryKinds()...),
 		"campaigns.state": words(campaign.States()...), "campaigns.delivery": words(campaign.DeliveryStates()...),
-		"problem.class": words(fault.Classes()...),
 	} {
 		for _, code := range codes {
 			if code != "" && readCatalog(t, spanish)[list+"."+code] == nil {

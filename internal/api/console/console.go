@@ -10,13 +10,34 @@ import (
 	"github.com/dannsalud/broadcaster/internal/access"
 )
 
+// Logins trades keys for logins, which browsers keep as cookies. Its errors are problems of the API.
+type Logins interface {
+	// Caller tells who a browser's request is from; the zero Caller when nobody is logged in.
+	Caller(r *http.Request) access.Caller
+	LogIn(w http.ResponseWriter, r *http.Request, key string) (access.Caller, error)
+	LogOut(w http.ResponseWriter, r *http.Request) error
+}
+
+// everybody lets everybody in as an administrator.
+type everybody struct{}
+
+// Caller implements Logins.
+func (everybody) Caller(*http.Request) access.Caller { return access.Caller{Role: access.Admin} }
+
+// LogIn implements Logins.
+func (everybody) LogIn(http.ResponseWriter, *http.Request, string) (access.Caller, error) {
+	return access.Caller{Role: access.Admin}, nil
+}
+
+// LogOut implements Logins.
+func (everybody) LogOut(http.ResponseWriter, *http.Request) error { return nil }
+
 // Options are the parts of a console.
 type Options struct {
 	// API is the handler of the API, with its checks of who calls. Required.
 	API http.Handler
-	// Caller tells who a browser's request is from; the zero Caller when nobody is logged in. Nil: everybody is an administrator, which suits an API
-	// that asks for no keys.
-	Caller func(*http.Request) access.Caller
+	// Logins lets people in. Nil: everybody is an administrator, which suits an API that asks for no keys.
+	Logins Logins
 	// Zone is where the times on the pages are; nil: UTC.
 	Zone *time.Location
 	// OptOutWords are the messages by which people opt out; nil: those of the package campaign.
@@ -39,8 +60,8 @@ func New(options Options) (*Console, error) {
 	if options.API == nil {
 		return nil, errors.New("console: API is required")
 	}
-	if options.Caller == nil {
-		options.Caller = func(*http.Request) access.Caller { return access.Caller{Role: access.Admin} }
+	if options.Logins == nil {
+		options.Logins = everybody{}
 	}
 	if options.Zone == nil {
 		options.Zone = time.UTC

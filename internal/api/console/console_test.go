@@ -3,8 +3,12 @@ package console
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/internal/access"
 )
 
 // newTestConsole makes a console in front of an API that answers every call in the same way.
@@ -125,5 +129,79 @@ func TestAPageThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	if answer := newTestConsole(t).get(t, "/nowhere"); answer.Code != http.StatusNotFound || answer.Header().Get("Content-Language") == "" {
 		t.Errorf("%d", answer.Code)
+	}
+}
+
+// fakeLogins knows one key for each role.
+type fakeLogins struct{ t *testing.T }
+
+func (f fakeLogins) Caller(r *http.Request) access.Caller {
+	cookie, err := r.Cookie("login")
+	if err != nil {
+		return access.Caller{}
+	}
+	return access.Caller{Role: access.Role(cookie.Value), Name: "Clave de prueba"}
+}
+
+func (f fakeLogins) LogIn(w http.ResponseWriter, _ *http.Request, key string) (access.Caller, error) {
+	role := access.Role(strings.TrimPrefix(key, "key of "))
+	if !access.Admin.Includes(role) {
+		return access.Caller{}, &client.Problem{Status: http.StatusUnauthorized, Class: "unauthorized"}
+	}
+	http.SetCookie(w, &http.Cookie{Name: "login", Value: string(role)})
+	return access.Caller{Role: role}, nil
+}
+
+func (f fakeLogins) LogOut(w http.ResponseWriter, _ *http.Request) error {
+	http.SetCookie(w, &http.Cookie{Name: "login", MaxAge: -1})
+	return nil
+}
+
+func TestWhoIsNotLoggedInIsSentToTheLogin(t *testing.T) {
+	t.Parallel()
+	c := newTestConsole(t)
+	c.options.Logins = fakeLogins{t}
+	if answer := c.get(t, "/sessions?q=a"); answer.Code != http.StatusSeeOther || answer.Header().Get("Location") != "/login?next=%2Fsessions%3Fq%3Da" {
+		t.Errorf("%d to %q", answer.Code, answer.Header().Get("Location"))
+	}
+	if answer := c.get(t, "/sessions/new", "Cookie", "login=viewer"); answer.Code != http.StatusForbidden {
+		t.Errorf("a viewer at a form: %d", answer.Code)
+	}
+	for role, want := range map[string]bool{"viewer": false, "operator": true, "admin": true} {
+		answer := c.get(t, "/sessions", "Cookie", "login="+role)
+		if got := strings.Contains(answer.Body.String(), `href="/sessions/new"`); answer.Code != http.StatusOK || got != want {
+			t.Errorf("a %s is shown the button: %t, %d", role, got, answer.Code)
+		}
+	}
+}
+
+func (c *Console) post(t *testing.T, path string, values ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	body := url.Values{}
+	for i := 0; i+1 < len(values); i += 2 {
+		body.Add(values[i], values[i+1])
+	}
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body.Encode()))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	recorder := httptest.NewRecorder()
+	c.Handler().ServeHTTP(recorder, request)
+	return recorder
+}
+
+func TestAKeyOpensAndIsNeverDrawn(t *testing.T) {
+	t.Parallel()
+	c := newTestConsole(t)
+	c.options.Logins = fakeLogins{t}
+	opened := c.post(t, "/login", "key", "key of viewer", "next", "/sessions?q=a")
+	if opened.Code != http.StatusSeeOther || opened.Header().Get("Location") != "/sessions?q=a" || !strings.Contains(opened.Header().Get("Set-Cookie"), "viewer") {
+		t.Errorf("%d to %q", opened.Code, opened.Header().Get("Location"))
+	}
+	refused := c.post(t, "/login", "key", "not-the-key", "next", "//evil.example")
+	if refused.Code != http.StatusUnauthorized || !strings.Contains(refused.Body.String(), "Esta clave no entra") || strings.Contains(refused.Body.String(), "not-the-key") {
+		t.Errorf("%d: %s", refused.Code, refused.Body)
+	}
+	left := c.post(t, "/logout")
+	if left.Code != http.StatusSeeOther || left.Header().Get("Location") != "/login" {
+		t.Errorf("%d to %q", left.Code, left.Header().Get("Location"))
 	}
 }

@@ -35,7 +35,7 @@ func (v *visit) takeFlash() (said notice, found bool) {
 	if err != nil || json.Unmarshal(decoded, &said) != nil || said.Text == "" {
 		return said, false
 	}
-	if said.Kind != kindDone {
+	if said.Kind != kindDone && said.Kind != kindWarning {
 		said.Kind = kindProblem
 	}
 	return said, true

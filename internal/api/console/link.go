@@ -28,28 +28,30 @@ type linkPage struct {
 	// Link is absent before the first link; Ended says that it is over, and another one may be asked for.
 	Link  *client.Link
 	Ended bool
-	// Sentence says what happened and what to do; Warning what raises the risk.
+	// Sentence says what happened and what to do; Waits what a link in line waits for.
 	Sentence string
 	Waits    string
 	// Seconds are what is left of the code that is shown, or of the step.
 	Seconds int
-	// Question is WhatsApp's question for a passkey, as a browser takes it.
-	Question string
+	// Script asks a browser WhatsApp's question for a passkey, on WhatsApp's own page.
+	Script string
 }
 
 func (v *visit) linkPage(filled form) (*linkPage, error) {
 	id := v.request.PathValue("id")
+	link, err := v.api.Link(v.context(), id)
+	none := client.IsCode(err, "no_link")
+	if err != nil && !none {
+		return nil, err
+	}
+	// The session is read behind its link: when the link is ready, the session has its phone, or has lost it since.
 	found, err := v.api.Session(v.context(), id)
 	if err != nil {
 		return nil, err
 	}
 	page := &linkPage{form: filled, Session: v.language.sessionRow(found), Ended: true}
-	if found.Link == nil {
+	if none || session.LinkState(link.State) == session.LinkReady && !page.Linked() {
 		return page, nil
-	}
-	link, err := v.api.Link(v.context(), id)
-	if err != nil {
-		return nil, err
 	}
 	page.Link, page.Ended, page.Sentence = &link, link.Ended(), v.language.reason(link.Reason)
 	if link.Queue != nil {
@@ -58,7 +60,7 @@ func (v *visit) linkPage(filled form) (*linkPage, error) {
 	deadline := link.Deadline
 	if link.Prompt != nil {
 		deadline = link.Prompt.Deadline
-		page.Question = indented(link.Prompt.Passkey)
+		page.Script = passkeyScript(link.Prompt.Passkey)
 	}
 	if !deadline.IsZero() {
 		page.Seconds = max(0, int(math.Ceil(deadline.Sub(v.console.now()).Seconds())))
@@ -66,12 +68,15 @@ func (v *visit) linkPage(filled form) (*linkPage, error) {
 	return page, nil
 }
 
-func indented(question json.RawMessage) string {
+// passkeyScript is what a person runs on web.whatsapp.com: browsers answer for WhatsApp's passkey on WhatsApp's own pages only (WebAuthn binds a
+// passkey to its relying party, whatsapp.com). It shows the answer for a person to copy.
+func passkeyScript(question json.RawMessage) string {
 	var pretty bytes.Buffer
 	if len(question) == 0 || json.Indent(&pretty, question, "", "  ") != nil {
 		return ""
 	}
-	return pretty.String()
+	return "console.log(JSON.stringify((await navigator.credentials.get({ publicKey:\n  PublicKeyCredential.parseRequestOptionsFromJSON(" +
+		pretty.String() + ") })).toJSON()))"
 }
 
 // Step is which part of the page the state needs.
@@ -122,7 +127,10 @@ func startLink(v *visit) error {
 	if filled.Is("method", string(session.MethodCode)) {
 		phone = filled.Value("phone")
 	}
-	_, err = v.api.StartLink(v.context(), id, filled.Value("method"), phone)
+	link, err := v.api.StartLink(v.context(), id, filled.Value("method"), phone)
+	if warning := v.language.note(link.Warning); warning != "" {
+		v.flashNotice(notice{Kind: kindWarning, Text: warning})
+	}
 	return v.afterLink(err, filled, "")
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 // The kinds of notices, which are also their classes in the style.
 const (
 	kindDone    = "done"
+	kindWarning = "warning"
 	kindProblem = "problem"
 )
 
@@ -26,9 +28,26 @@ type notice struct {
 	Code string `json:"c,omitempty"`
 }
 
+// asProblem gives the problem of the API that an error is. One that came by a call in this process, and not over HTTP, is of the API's own type; its JSON is
+// the same.
 func asProblem(err error) (*client.Problem, bool) {
 	var problem *client.Problem
-	return problem, errors.As(err, &problem)
+	if errors.As(err, &problem) {
+		return problem, true
+	}
+	var status interface {
+		error
+		GetStatus() int
+	}
+	if !errors.As(err, &status) {
+		return nil, false
+	}
+	problem = &client.Problem{}
+	encoded, failed := json.Marshal(status)
+	if failed == nil {
+		failed = json.Unmarshal(encoded, problem)
+	}
+	return problem, failed == nil
 }
 
 // notice says a problem of the API in this language: by its code, or else by its class, or by its status.
@@ -39,7 +58,7 @@ func (l *language) notice(problem *client.Problem) notice {
 		said.Text = sentence
 	case l.has("problem." + problem.Code):
 		said.Text = l.text("problem." + problem.Code)
-	case l.code == "en" && problem.Detail != "":
+	case l.code == english && problem.Detail != "":
 		said.Text = problem.Detail // the API speaks English
 	case l.has("problem.class." + problem.Class):
 		said.Text = l.text("problem.class." + problem.Class)
@@ -56,7 +75,7 @@ func (l *language) notice(problem *client.Problem) notice {
 
 // wrongPlace says what is wrong with one field.
 func (l *language) wrongPlace(detail client.ProblemDetail) string {
-	if l.code == "en" && detail.Message != "" {
+	if l.code == english && detail.Message != "" {
 		return detail.Message
 	}
 	return l.text("problem.field")

@@ -18,7 +18,8 @@ type route struct {
 
 // routes lists every page. Each area has its own list, in its own file.
 func routes() []route {
-	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes())
+	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), limitRoutes(),
+		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes())
 }
 
 // place is an entry of the navigation.

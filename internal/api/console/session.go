@@ -1,17 +1,29 @@
 package console
 
 import (
+	"slices"
+
 	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/internal/session"
 )
 
 // sessionPage is one session with all that is known of it.
 type sessionPage struct {
 	sessionRow
-	// Phone says what should be done about the phone; empty when nothing.
+	// Attention says what should be done about the phone; empty when nothing.
 	Attention string
 	Diagnosis *diagnosisView
 	Entries   []entryView
 	Egress    egressView
+	Limits    []limitField
+}
+
+// Linked tells whether the session has a device that stays connected.
+func (p sessionPage) Linked() bool { return session.State(p.State).Linked() }
+
+// Unlimited tells whether nothing slows the session down.
+func (p sessionPage) Unlimited() bool {
+	return !slices.ContainsFunc(p.Limits, func(field limitField) bool { return field.Holds != "" })
 }
 
 // diagnosisView is why a session was logged out, in one language.
@@ -44,6 +56,11 @@ func showSession(v *visit) error {
 	if page.Egress, err = v.egress(found.ID); err != nil {
 		return err
 	}
+	limits, err := v.api.SessionLimits(v.context(), found.ID)
+	if err != nil {
+		return err
+	}
+	page.Limits = v.language.limitFields(limits.Effective)
 	return v.show("sessions/session", page)
 }
 

@@ -24,7 +24,7 @@ type visit struct {
 }
 
 func (c *Console) visit(w http.ResponseWriter, r *http.Request) *visit {
-	return &visit{console: c, writer: w, request: r, caller: c.options.Caller(r), language: c.languageOf(r), api: c.inside(r)}
+	return &visit{console: c, writer: w, request: r, caller: c.options.Logins.Caller(r), language: c.languageOf(r), api: c.inside(r)}
 }
 
 func (v *visit) context() context.Context { return v.request.Context() }
@@ -80,10 +80,11 @@ func (v *visit) show(name string, data any, notices ...notice) error {
 	return v.write(http.StatusOK, name, "layout", v.view(data, notices...))
 }
 
-// again answers with a form once more, with what is wrong. Only a problem of the API is shown so; another error is an error.
+// again answers with a form once more, with what is wrong. Only a problem of the API is shown so; another error is an error, and who is logged out
+// is sent to the login.
 func (v *visit) again(err error, name string, page interface{ filled() *form }) error {
 	problem, ok := asProblem(err)
-	if !ok || problem.Status == http.StatusUnauthorized {
+	if !ok || problem.Status == http.StatusUnauthorized && v.caller.Role != "" {
 		return err
 	}
 	shown := page.filled()

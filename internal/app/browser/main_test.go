@@ -2,6 +2,7 @@ package browser_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,7 +15,10 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	chromium.stop()
+	if err := chromium.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	os.Exit(code)
 }
 
@@ -24,32 +28,40 @@ var chromium theBrowser
 type theBrowser struct {
 	once sync.Once
 	ctx  context.Context //nolint:containedctx // chromedp keeps its browser in a context
-	end  []context.CancelFunc
-	err  error
+	end  context.CancelFunc
+	// folder is where it keeps what it leaves behind.
+	folder string
+	err    error
 }
 
 // start gives the context of the running browser.
 func (b *theBrowser) start() (context.Context, error) {
 	b.once.Do(func() {
 		path, err := findChromium()
+		if err == nil {
+			b.folder, err = os.MkdirTemp("", "broadcaster-chromium-")
+		}
 		if err != nil {
 			b.err = err
 			return
 		}
-		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Env("TMPDIR="+b.folder),
 			chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("force-color-profile", "srgb"))
-		allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
-		ctx, end := chromedp.NewContext(allocator)
-		b.ctx, b.end = ctx, []context.CancelFunc{end, endAllocator}
-		b.err = chromedp.Do(ctx)
+		allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
+		b.ctx, _ = chromedp.NewContext(allocator) // stop ends it
+		b.end, b.err = end, chromedp.Do(b.ctx)
 	})
 	return b.ctx, b.err
 }
 
-func (b *theBrowser) stop() {
-	for _, end := range b.end {
-		end()
+// stop closes the browser, if it runs, and leaves nothing behind.
+func (b *theBrowser) stop() error {
+	if b.ctx == nil {
+		return nil
 	}
+	err := chromedp.Cancel(b.ctx)
+	b.end()
+	return errors.Join(err, os.RemoveAll(b.folder))
 }
 
 func findChromium() (string, error) {

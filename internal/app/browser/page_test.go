@@ -18,15 +18,17 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
 )
 
 const (
-	// patience is how long a tab may take for all of its test.
-	patience = 3 * time.Minute
+	// patience is how long a tab may take for one thing.
+	patience = time.Minute
 	// mostBytes is what a first visit to a page may load.
 	mostBytes = 100 << 10
 
@@ -43,10 +45,11 @@ type page struct {
 	ctx      context.Context //nolint:containedctx // chromedp keeps its tab in a context
 
 	mu sync.Mutex
-	// hosts, mistakes and loaded are what the tab did since it was opened or forget was called.
+	// hosts and mistakes are what the tab did since it was opened or forget was called.
 	hosts    map[string]bool
 	mistakes []string
-	loaded   float64
+	// loading are the bytes of the present page so far, and loaded those that it had when it was whole, without what it fetches anew later.
+	loading, loaded float64
 }
 
 // open opens a tab whose browser asks for a language, at a path of the console.
@@ -62,11 +65,10 @@ func (w *world) open(language, path string) *page {
 	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first action
 		w.t.Fatal(err)
 	}
-	ctx, end := context.WithTimeout(ctx, patience)
-	w.t.Cleanup(end)
 	p.ctx = ctx
 	p.do("open a tab", call(network.Enable, network.EnableParams{}), call(log.Enable, cdp.Empty{}), call(runtime.Enable, cdp.Empty{}),
 		call(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}}),
+		call(network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}), // every visit is a first one
 		chromedp.EmulateViewport(wide, high))
 	p.visit(path)
 	return p
@@ -89,8 +91,13 @@ func (p *page) notice(event any) {
 		if address, err := url.Parse(event.Request.URL); err == nil && address.Scheme != "data" && address.Scheme != "blob" {
 			p.hosts[address.Host] = true
 		}
+		if event.Type == network.ResourceTypeDocument {
+			p.loading, p.loaded = 0, 0
+		}
 	case *network.EventLoadingFinished:
-		p.loaded += event.EncodedDataLength
+		p.loading += event.EncodedDataLength
+	case *cdppage.EventLoadEventFired:
+		p.loaded = p.loading
 	case *runtime.EventExceptionThrown:
 		p.mistakes = append(p.mistakes, exceptionOf(event.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
@@ -117,7 +124,9 @@ func (p *page) forget() {
 
 func (p *page) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	if err := chromedp.Do(p.ctx, actions...); err != nil {
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
 		p.t.Fatalf("%s: %v; the page says:\n%s", what, err, p.said())
 	}
 }
@@ -132,7 +141,7 @@ func (p *page) said() string {
 func until(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		for {
-			_, err := chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(time.Minute))(ctx, tab)
+			_, err := chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(patience))(ctx, tab)
 			if err == nil || ctx.Err() != nil || !gaveWay(err) {
 				return err
 			}
@@ -146,12 +155,9 @@ func gaveWay(err error) bool {
 		strings.Contains(err.Error(), "navigated or closed")
 }
 
-// visit loads a path, as a first visit: nothing is in the browser's memory.
+// visit loads a path.
 func (p *page) visit(path string) {
 	p.t.Helper()
-	p.mu.Lock()
-	p.loaded = 0
-	p.mu.Unlock()
 	p.do("visit "+path, chromedp.Navigate(p.world.product.URL()+path))
 }
 
@@ -174,11 +180,18 @@ func (p *page) press(text string) {
 	p.do(fmt.Sprintf("press %q", text), chromedp.Click(chromedp.Search(path)))
 }
 
-// fill types into the field with a name.
+// fill puts a text into the field with a name, as pasting does.
 func (p *page) fill(name, text string) {
 	p.t.Helper()
-	field := chromedp.CSS(fmt.Sprintf(`[name=%q]`, name))
-	p.do("fill "+name, chromedp.Clear(field), chromedp.SendKeys(field, text))
+	p.find(fmt.Sprintf(`[name=%q]:not([type=hidden])`, name))
+	evaluate[bool](p, fmt.Sprintf(`(() => {
+		const field = document.querySelector('[name=%q]:not([type=hidden])');
+		field.focus();
+		field.value = %q;
+		field.dispatchEvent(new Event("input", { bubbles: true }));
+		field.dispatchEvent(new Event("change", { bubbles: true }));
+		return true;
+	})()`, name, text))
 }
 
 // evaluate runs a script in a page and gives its result.
@@ -230,6 +243,7 @@ func (p *page) readQR() string {
 // nothing, asked no other host, and a first visit loaded little. The screenshots are kept by the name and the language.
 func (p *page) checkPage(name string) {
 	p.t.Helper()
+	p.do("load all", until(`performance.getEntriesByType("navigation")[0].loadEventEnd > 0`))
 	p.mu.Lock()
 	mistakes, loaded := append([]string(nil), p.mistakes...), p.loaded
 	for host := range p.hosts {
@@ -243,7 +257,8 @@ func (p *page) checkPage(name string) {
 			p.t.Errorf("%s complains: %s", name, mistake)
 		}
 	}
-	if loaded >= mostBytes {
+	p.t.Logf("%s loads %.0f bytes", name, loaded)
+	if loaded == 0 || loaded >= mostBytes {
 		p.t.Errorf("%s loads %.0f bytes, more than %d", name, loaded, mostBytes)
 	}
 	if language := evaluate[string](p, "document.documentElement.lang"); language != p.language {
@@ -312,4 +327,41 @@ func exceptionOf(details *runtime.ExceptionDetails) string {
 		return details.Text + " " + details.Exception.Description
 	}
 	return details.Text
+}
+
+// answerQuestions says yes to what the page asks before it does something that cannot be taken back.
+func (p *page) answerQuestions() {
+	dialogs := chromedp.Events(p.ctx, cdppage.JavascriptDialogOpening)
+	go func() {
+		for _, err := range dialogs {
+			if err != nil {
+				return
+			}
+			_ = chromedp.Do(p.ctx, call(cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{Accept: true})) // the test fails without
+		}
+	}()
+}
+
+// keys presses keys, one after the other, wherever the focus is.
+func (p *page) keys(pressed ...string) {
+	p.t.Helper()
+	for _, key := range pressed {
+		p.do("press a key", chromedp.KeyEvent(key))
+	}
+}
+
+// focusOn presses Tab until the focus is on what a CSS selector finds, and fails if the way there shows no focus or does not end.
+func (p *page) focusOn(selector string) {
+	p.t.Helper()
+	const mostStops = 60
+	for range mostStops {
+		p.keys(kb.Tab)
+		if outline := evaluate[string](p, "getComputedStyle(document.activeElement).outlineStyle"); outline == "none" {
+			p.t.Errorf("the focus is not seen on %s", evaluate[string](p, "document.activeElement.outerHTML"))
+		}
+		if evaluate[bool](p, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
+			return
+		}
+	}
+	p.t.Fatalf("no way to %s by the keyboard", selector)
 }

@@ -3,6 +3,7 @@ package browser_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"testing"
 
@@ -21,7 +22,7 @@ type world struct {
 }
 
 // start starts a product; change may set its options.
-func start(t *testing.T, change ...func(*app.Options)) *world {
+func start(t *testing.T, change ...func(*app.Options, *wasim.Server)) *world {
 	t.Helper()
 	needChromium(t)
 	simulator, err := wasim.New(wasim.Options{AutoContacts: true, Receipts: wasim.DeliveredAndRead()})
@@ -31,7 +32,7 @@ func start(t *testing.T, change ...func(*app.Options)) *world {
 	options := app.Options{DataDir: t.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(),
 		Log: slog.New(slog.DiscardHandler)}
 	for _, set := range change {
-		set(&options)
+		set(&options, simulator)
 	}
 	w := &world{t: t, simulator: simulator}
 	if w.product, err = app.New(options); err != nil {
@@ -61,6 +62,28 @@ func start(t *testing.T, change ...func(*app.Options)) *world {
 	return w
 }
 
+// onPort has the simulator reached over the network, as proxies need it.
+func onPort(t *testing.T) func(*app.Options, *wasim.Server) {
+	return func(options *app.Options, simulator *wasim.Server) {
+		t.Helper()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+		served := make(chan error, 1)
+		go func() { served <- simulator.Serve(ctx, listener) }()
+		t.Cleanup(func() {
+			stop()
+			if err := <-served; err != nil {
+				t.Error(err)
+			}
+		})
+		address := listener.Addr().String()
+		options.WhatsApp = app.Endpoint{HTTPClient: wasim.DialClient(address), Address: address, RootKey: simulator.RootPublicKey()}
+	}
+}
+
 // phone makes a simulated phone.
 func (w *world) phone(number string) *wasim.Phone {
 	w.t.Helper()
@@ -69,4 +92,29 @@ func (w *world) phone(number string) *wasim.Phone {
 		w.t.Fatal(err)
 	}
 	return phone
+}
+
+// linked gives the id of a session that is linked to a phone, by the API.
+func (w *world) linked(number string) (string, *wasim.Phone) {
+	w.t.Helper()
+	phone := w.phone(number)
+	created, err := w.api.CreateSession(w.t.Context(), "ana", "Recepción")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.api.StartLink(w.t.Context(), created.ID, "qr", ""); err != nil {
+		w.t.Fatal(err)
+	}
+	scanned := false
+	_, err = w.api.FollowLink(w.t.Context(), created.ID, func(link client.Link) error {
+		if link.Prompt == nil || link.Prompt.QR == "" || scanned {
+			return nil
+		}
+		scanned = true
+		return phone.ScanQR(w.t.Context(), link.Prompt.QR)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return created.ID, phone
 }

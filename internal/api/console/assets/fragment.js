@@ -1,5 +1,8 @@
 // Fragments: parts of a page that the server draws alone, at the page's own address with ?fragment=name.
 
+// lastDrawn has what each fragment was drawn from, so that what is the same is left alone.
+const lastDrawn = new WeakMap();
+
 // busy tells whether somebody is filling in something inside, which must not be taken from under their hands.
 function busy(element) {
   const active = document.activeElement;
@@ -28,9 +31,29 @@ function announce(element) {
   if (said && said.textContent !== text) said.textContent = text;
 }
 
+const afterTyping = 500; // milliseconds
+
+// later refreshes an element when somebody has left the field in it. The press of a button beside the field comes first.
+function later(element) {
+  if (element.dataset.late) return;
+  element.dataset.late = "yes";
+  element.addEventListener(
+    "focusout",
+    () =>
+      setTimeout(() => {
+        delete element.dataset.late;
+        if (!element.querySelector("form[data-sent]")) refresh(element);
+      }, afterTyping),
+    { once: true },
+  );
+}
+
 // refresh draws a fragment anew. It answers false when the server cannot be reached now; somebody who is logged out is sent to the login.
 export async function refresh(element) {
-  if (busy(element)) return true;
+  if (busy(element)) {
+    later(element);
+    return true;
+  }
   const address = new URL(window.location.href);
   address.searchParams.set("fragment", element.dataset.fragment);
   let answer;
@@ -45,8 +68,12 @@ export async function refresh(element) {
   }
   if (!answer.ok) return answer.status < 500;
   const drawn = new DOMParser().parseFromString(await answer.text(), "text/html").body;
-  if (drawn.innerHTML === element.dataset.drawn || busy(element)) return true;
-  element.dataset.drawn = drawn.innerHTML;
+  if (drawn.innerHTML === lastDrawn.get(element)) return true;
+  if (busy(element)) {
+    later(element);
+    return true;
+  }
+  lastDrawn.set(element, drawn.innerHTML);
   keepFocus(element, () => element.replaceChildren(...drawn.childNodes));
   announce(element);
   element.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
