@@ -17,10 +17,10 @@ function asker(form, address, element, prepare) {
       if (!answer.ok || mine.signal.aborted) return;
       const drawn = new DOMParser().parseFromString(await answer.text(), "text/html").body;
       if (mine.signal.aborted) return;
-      // A choice that somebody is making in it is not taken from under their hands.
-      if (element.contains(document.activeElement) && document.activeElement.matches("select, input")) return;
+      const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
       const place = [...element.querySelectorAll("button")].indexOf(document.activeElement);
       element.replaceChildren(...drawn.childNodes);
+      if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
       if (place >= 0) element.querySelectorAll("button")[place]?.focus({ preventScroll: true });
       element.dispatchEvent(new CustomEvent("drawn"));
     } catch {
@@ -73,6 +73,8 @@ function startPreview(form) {
     show();
   });
   element.addEventListener("drawn", show);
+  // What somebody wrote before this script was there, or the browser kept of an earlier visit.
+  if ([...form.elements].some((field) => field.matches("textarea") && field.value !== field.defaultValue)) soon();
 }
 
 // startGuess tells of a file which columns it has as soon as it is chosen.
@@ -89,7 +91,6 @@ function startGuess(form) {
   form.addEventListener("change", (event) => {
     if (event.target.matches("[data-copy-to]")) {
       column.value = event.target.value;
-      event.target.blur();
       ask();
     } else if (event.target.name === "session_id" && file.files.length > 0) {
       ask();
