@@ -48,13 +48,14 @@ func TestWhatNeedsSomebodyIsListedFirst(t *testing.T) {
 	c := consoleOn(t, []client.Session{
 		{ID: "ses_1", Name: "b lista", State: "ready"}, {ID: "ses_2", Name: "A lista", State: "ready"}, {ID: "ses_3", Name: "nueva", State: "new"},
 		{ID: "ses_4", Name: "cerrada", State: "logged_out"}, {ID: "ses_5", Name: "en pausa", State: "paused"},
+		{ID: "ses_6", Name: "apagado", State: "ready", Warning: &client.Note{Es: "Encienda el teléfono.", En: "Turn the phone on."}},
 	})
 	names, body := c.namesAt(t, "/sessions")
-	if want := []string{"cerrada", "en pausa", "nueva", "A lista", "b lista"}; !slices.Equal(names, want) {
+	if want := []string{"cerrada", "apagado", "en pausa", "nueva", "A lista", "b lista"}; !slices.Equal(names, want) {
 		t.Errorf("listed as %q, not %q", names, want)
 	}
-	if !strings.Contains(body, "5 sesiones en total") {
-		t.Error("they are not counted")
+	if !strings.Contains(body, "6 sesiones en total") || !strings.Contains(body, "Encienda el teléfono.") {
+		t.Error("they are not counted, or a warning is missing")
 	}
 	if names, _ = c.namesAt(t, "/sessions?q=LISTA"); !slices.Equal(names, []string{"A lista", "b lista"}) {
 		t.Errorf("a search found %q", names)
