@@ -151,7 +151,7 @@ func until(expression string) chromedp.Action[chromedp.Void] {
 
 // gaveWay tells whether a question failed because the page that was asked went away.
 func gaveWay(err error) bool {
-	return strings.Contains(err.Error(), "context with specified id") || strings.Contains(err.Error(), "context was destroyed") ||
+	return strings.Contains(err.Error(), "context with specified id") || strings.Contains(err.Error(), "Could not find node") || strings.Contains(err.Error(), "context was destroyed") ||
 		strings.Contains(err.Error(), "navigated or closed")
 }
 
@@ -177,7 +177,19 @@ func (p *page) find(selector string) {
 func (p *page) press(text string) {
 	p.t.Helper()
 	path := fmt.Sprintf(`//*[self::button or self::a or self::summary][contains(normalize-space(.), %q)]`, text)
-	p.do(fmt.Sprintf("press %q", text), chromedp.Click(chromedp.Search(path)))
+	p.do(fmt.Sprintf("press %q", text), click(chromedp.Search(path)))
+}
+
+// click clicks what a selector finds. A page that gives way to the next one meanwhile takes its nodes along; then the next one is looked at.
+func click[S chromedp.Selectable](selector S) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		for {
+			_, err := chromedp.Click(selector)(ctx, tab)
+			if err == nil || ctx.Err() != nil || !gaveWay(err) {
+				return err
+			}
+		}
+	})
 }
 
 // fill puts a text into the field with a name, as pasting does.
@@ -198,6 +210,9 @@ func (p *page) fill(name, text string) {
 func evaluate[T any](p *page, script string) T {
 	p.t.Helper()
 	result, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	for err != nil && gaveWay(err) && p.ctx.Err() == nil {
+		result, err = chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	}
 	if err != nil {
 		p.t.Fatalf("evaluate %.200s: %v", script, err)
 	}
@@ -330,7 +345,7 @@ func (p *page) keep(name string, shot []byte) {
 
 // clickOn clicks the element that a CSS selector finds.
 func clickOn(selector string) chromedp.Action[chromedp.Void] {
-	return chromedp.Click(chromedp.CSS(selector))
+	return click(chromedp.CSS(selector))
 }
 
 // shown waits until a picture is drawn whole.
