@@ -25,6 +25,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/feed"
 	"github.com/dannsalud/broadcaster/internal/guard"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
@@ -86,6 +87,8 @@ type Options struct {
 	Prompts   Prompts
 	Answers   Answers
 	Watcher   Watcher
+	// Events are what readers follow.
+	Events EventsOptions
 	// Links says when egresses and numbers may link again.
 	Links Links
 	// Egress knows and tries the ways out of sessions; nil: sessions have the direct one, and asking for another is refused.
@@ -110,7 +113,11 @@ type API struct {
 	options Options
 	origins originPatterns
 	metrics *metrics
-	now     func() time.Time
+	// feed has the facts for the readers of the events; nil: there are none.
+	feed *feed.Feed
+	// owners are the users of sessions, whose facts are about them.
+	owners *session.Owners
+	now    func() time.Time
 	// streams ends when the streams have to: a server that stops waits for its answers.
 	streams    chan struct{}
 	endStreams func()
@@ -153,6 +160,9 @@ func New(options Options) (*API, error) {
 	if options.Version == "" {
 		options.Version = "dev"
 	}
+	if options.Events.Ticker == nil {
+		options.Events.Ticker = tick
+	}
 	origins, err := compileOrigins(options.AllowedOrigins)
 	if err != nil {
 		return nil, err
@@ -161,12 +171,16 @@ func New(options Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	facts, err := newFeed(&options)
+	if err != nil {
+		return nil, err
+	}
 	metrics, err := newMetrics(options.Registerer)
 	if err != nil {
 		return nil, err
 	}
 	streams := make(chan struct{})
-	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults,
+	return &API{options: options, origins: origins, metrics: metrics, feed: facts, owners: session.NewOwners(options.Sessions.Get), now: time.Now, defaults: defaults,
 		fetcher: guard.New(guard.Options{Allowed: options.FetchFrom, Timeout: fetchTimeout, Redirects: mostRedirects}),
 		repairs: rate.NewLimiter(rate.Limit(options.ReplaysPerSecond), 1),
 		streams: streams, endStreams: sync.OnceFunc(func() { close(streams) })}, nil
@@ -174,3 +188,9 @@ func New(options Options) (*API, error) {
 
 // EndStreams ends the answers that go on for as long as their reader wants; the other ones are short.
 func (a *API) EndStreams() { a.endStreams() }
+
+// tick is the real clock's beat.
+func tick(every time.Duration) (beats <-chan time.Time, stop func()) {
+	ticker := time.NewTicker(every)
+	return ticker.C, ticker.Stop
+}

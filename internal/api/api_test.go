@@ -124,7 +124,7 @@ func (w *watcher) nudge() {
 
 // fixture is an API over a real store.
 type fixture struct {
-	t       *testing.T
+	t       testing.TB
 	server  *httptest.Server
 	store   *sqlite.DB
 	queue   *recorder
@@ -147,7 +147,7 @@ func start(t *testing.T, change func(*api.Options)) *fixture {
 }
 
 // startWith is start for what needs the database too.
-func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
+func startWith(t testing.TB, change func(*api.Options, *sqlite.DB)) *fixture {
 	t.Helper()
 	database, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")})
 	if err != nil {

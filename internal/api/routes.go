@@ -75,6 +75,7 @@ func (a *API) Handler() http.Handler {
 	a.registerFailedJobs(doors)
 	a.registerJobs(doors)
 	a.registerWebhooks(doors)
+	a.registerEvents(doors)
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))

@@ -169,6 +169,7 @@ func (a *App) wireAPI(_ context.Context, p *parts) error {
 	p.api, err = api.New(api.Options{
 		Egress: egress, Links: p.links,
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue.NewFailedQueue(), Jobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Events:       api.EventsOptions{Log: p.queue, Unguarded: true}, // until requests say who calls
 		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency, Webhooks: p.webhooks,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,

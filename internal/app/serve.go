@@ -90,6 +90,9 @@ func (a *App) runs(p *parts) [][]func(context.Context) error {
 	if p.admin != nil { // the first one, since what does not start is looked at there
 		ground = append(ground, func(ctx context.Context) error { return a.serveHTTP(ctx, p.admin, a.adminPages(), nil) })
 	}
+	if p.api != nil {
+		ground = append(ground, p.api.Run)
+	}
 	if p.keeper != nil {
 		ground = append(ground, p.keeper.Run)
 	}

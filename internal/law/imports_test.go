@@ -45,7 +45,9 @@ var rooms = []room{
 
 	{"internal/api/console", append([]string{"internal/access", "client"}, language...),
 		"a client of the API as any other: it must reach nothing behind it"},
-	{"internal/api", append([]string{"internal/access", "internal/lease", "internal/pace", "internal/guard", "internal/webhook"}, language...),
+	{"internal/feed", language,
+		"facts for many readers: the log is a port, and what readers are sent is made by who serves them"},
+	{"internal/api", append([]string{"internal/access", "internal/lease", "internal/pace", "internal/guard", "internal/webhook", "internal/feed"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
 	{"internal/linker", append([]string{"internal/lease", "internal/pace"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},

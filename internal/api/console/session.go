@@ -10,8 +10,6 @@ import (
 // sessionPage is one session with all that is known of it.
 type sessionPage struct {
 	sessionRow
-	// Attention says what should be done about the phone; empty when nothing.
-	Attention string
 	Diagnosis *diagnosisView
 	Entries   []entryView
 	Egress    egressView
@@ -44,7 +42,7 @@ func showSession(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page := sessionPage{sessionRow: v.language.sessionRow(found), Attention: v.language.note(found.Warning)}
+	page := sessionPage{sessionRow: v.language.sessionRow(found)}
 	entries, err := v.api.History(v.context(), found.ID)
 	if err != nil {
 		return err

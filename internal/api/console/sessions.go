@@ -32,10 +32,9 @@ type sessionRow struct {
 	client.Session
 	// Sentence says why it is in its state and what to do; empty when there is nothing to say.
 	Sentence string
+	// Attention says what somebody should do about the phone before it breaks; empty when nothing.
+	Attention string
 }
-
-// Tone is how a state is coloured.
-func (r sessionRow) Tone() string { return toneOf(session.State(r.State)) }
 
 // Linkable tells whether a phone may be linked now.
 func (r sessionRow) Linkable() bool {
@@ -66,15 +65,18 @@ func toneOf(state session.State) string {
 	return ""
 }
 
-// urgency orders the states of a list: what somebody has to look at comes first.
-func urgency(state session.State) int {
+// urgency orders a list: what somebody has to look at comes first.
+func (r sessionRow) urgency() int {
 	order := []session.State{session.LoggedOut, session.Outdated, session.Replaced, session.Paused, session.Linking, session.New, session.Offline,
 		session.Ready, session.Removing}
-	return slices.Index(order, state)
+	if r.Attention != "" {
+		return slices.Index(order, session.Paused)
+	}
+	return slices.Index(order, session.State(r.State))
 }
 
 func (l *language) sessionRow(found client.Session) sessionRow {
-	row := sessionRow{Session: found, Sentence: l.reason(found.Reason)}
+	row := sessionRow{Session: found, Sentence: l.reason(found.Reason), Attention: l.note(found.Warning)}
 	if row.Sentence == "" && l.has("sessions.advice."+found.State) {
 		row.Sentence = l.text("sessions.advice." + found.State)
 	}
@@ -144,7 +146,7 @@ func listSessions(v *visit) error {
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b sessionRow) int {
-		return cmp.Or(cmp.Compare(urgency(session.State(a.State)), urgency(session.State(b.State))), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)))
+		return cmp.Or(cmp.Compare(a.urgency(), b.urgency()), strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)))
 	})
 	page.Found = len(rows)
 	from, _ := strconv.Atoi(v.query("from")) // what is no number is the first page

@@ -119,7 +119,7 @@ func (p *page) notice(event any) {
 func (p *page) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mistakes = nil
+	p.mistakes, p.hosts = nil, map[string]bool{}
 }
 
 func (p *page) do(what string, actions ...chromedp.Action[chromedp.Void]) {
@@ -151,7 +151,7 @@ func until(expression string) chromedp.Action[chromedp.Void] {
 
 // gaveWay tells whether a question failed because the page that was asked went away.
 func gaveWay(err error) bool {
-	return strings.Contains(err.Error(), "context with specified id") || strings.Contains(err.Error(), "context was destroyed") ||
+	return strings.Contains(err.Error(), "context with specified id") || strings.Contains(err.Error(), "Could not find node") || strings.Contains(err.Error(), "context was destroyed") ||
 		strings.Contains(err.Error(), "navigated or closed")
 }
 
@@ -177,7 +177,19 @@ func (p *page) find(selector string) {
 func (p *page) press(text string) {
 	p.t.Helper()
 	path := fmt.Sprintf(`//*[self::button or self::a or self::summary][contains(normalize-space(.), %q)]`, text)
-	p.do(fmt.Sprintf("press %q", text), chromedp.Click(chromedp.Search(path)))
+	p.do(fmt.Sprintf("press %q", text), click(chromedp.Search(path)))
+}
+
+// click clicks what a selector finds. A page that gives way to the next one meanwhile takes its nodes along; then the next one is looked at.
+func click[S chromedp.Selectable](selector S) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		for {
+			_, err := chromedp.Click(selector)(ctx, tab)
+			if err == nil || ctx.Err() != nil || !gaveWay(err) {
+				return err
+			}
+		}
+	})
 }
 
 // fill puts a text into the field with a name, as pasting does.
@@ -198,6 +210,9 @@ func (p *page) fill(name, text string) {
 func evaluate[T any](p *page, script string) T {
 	p.t.Helper()
 	result, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	for err != nil && gaveWay(err) && p.ctx.Err() == nil {
+		result, err = chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	}
 	if err != nil {
 		p.t.Fatalf("evaluate %.200s: %v", script, err)
 	}
@@ -243,44 +258,58 @@ func (p *page) readQR() string {
 // nothing, asked no other host, and a first visit loaded little. The screenshots are kept by the name and the language.
 func (p *page) checkPage(name string) {
 	p.t.Helper()
-	p.do("load all", until(`performance.getEntriesByType("navigation")[0].loadEventEnd > 0`))
-	p.mu.Lock()
-	mistakes, loaded := append([]string(nil), p.mistakes...), p.loaded
-	for host := range p.hosts {
-		if "http://"+host != p.world.product.URL() {
-			p.t.Errorf("%s asks the host %q", name, host)
-		}
+	for _, fault := range p.faults(name) {
+		p.t.Errorf("%s: %s", name, fault)
 	}
-	p.mu.Unlock()
-	for _, mistake := range mistakes {
-		if !strings.Contains(mistake, "/v1/events") { // until the API has its stream
-			p.t.Errorf("%s complains: %s", name, mistake)
-		}
-	}
-	p.t.Logf("%s loads %.0f bytes", name, loaded)
-	if loaded == 0 || loaded >= mostBytes {
-		p.t.Errorf("%s loads %.0f bytes, more than %d", name, loaded, mostBytes)
-	}
-	if language := evaluate[string](p, "document.documentElement.lang"); language != p.language {
-		p.t.Errorf("%s is in %q, not in %q", name, language, p.language)
-	}
-	p.checkLook(name, "light", wide)
-	p.checkLook(name, "dark", narrow)
-	p.do("reset the look", call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}), chromedp.EmulateViewport(wide, high))
 }
 
-func (p *page) checkLook(name, scheme string, width int64) {
+// faults are what checkPage finds; without a name no screenshots are kept.
+func (p *page) faults(name string) []string {
+	p.t.Helper()
+	p.do("load all", until(`performance.getEntriesByType("navigation")[0].loadEventEnd > 0`))
+	faults := p.faultsOfLoading()
+	if language := evaluate[string](p, "document.documentElement.lang"); language != p.language {
+		faults = append(faults, fmt.Sprintf("it is in %q, not in %q", language, p.language))
+	}
+	faults = append(faults, p.faultsOfLook(name, "light", wide)...)
+	faults = append(faults, p.faultsOfLook(name, "dark", narrow)...)
+	p.do("reset the look", call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}), chromedp.EmulateViewport(wide, high))
+	return faults
+}
+
+// faultsOfLoading are what the page asked for and complained about.
+func (p *page) faultsOfLoading() (faults []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for host := range p.hosts {
+		if "http://"+host != p.world.product.URL() {
+			faults = append(faults, "it asks the host "+host)
+		}
+	}
+	for _, mistake := range p.mistakes {
+		faults = append(faults, "it complains: "+mistake)
+	}
+	if p.loaded == 0 || p.loaded >= mostBytes {
+		faults = append(faults, fmt.Sprintf("it loads %.0f bytes, and may %d", p.loaded, mostBytes))
+	}
+	return faults
+}
+
+func (p *page) faultsOfLook(name, scheme string, width int64) (faults []string) {
 	p.t.Helper()
 	look := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme},
 		{Name: "prefers-reduced-motion", Value: "reduce"}}}
 	p.do("set the look", call(emulation.SetEmulatedMedia, look), chromedp.EmulateViewport(width, high))
 	if content := evaluate[int64](p, "document.documentElement.scrollWidth"); content > width {
-		p.t.Errorf("%s is %d pixels wide on a screen of %d", name, content, width)
+		faults = append(faults, fmt.Sprintf("it is %d pixels wide on a screen of %d", content, width))
 	}
 	for _, violation := range p.axe() {
-		p.t.Errorf("%s (%s, %d wide): %s", name, scheme, width, violation)
+		faults = append(faults, fmt.Sprintf("%s, %d wide: %s", scheme, width, violation))
 	}
-	p.keep(fmt.Sprintf("%s-%s-%s", name, p.language, scheme), p.picture(chromedp.FullScreenshot(100)))
+	if name != "" {
+		p.keep(fmt.Sprintf("%s-%s-%s", name, p.language, scheme), p.picture(chromedp.FullScreenshot(100)))
+	}
+	return faults
 }
 
 // axe gives what axe-core finds wrong.
@@ -314,7 +343,7 @@ func (p *page) keep(name string, shot []byte) {
 
 // clickOn clicks the element that a CSS selector finds.
 func clickOn(selector string) chromedp.Action[chromedp.Void] {
-	return chromedp.Click(chromedp.CSS(selector))
+	return click(chromedp.CSS(selector))
 }
 
 // shown waits until a picture is drawn whole.

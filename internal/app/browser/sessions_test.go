@@ -245,3 +245,23 @@ func TestASessionIsDeleted(t *testing.T) {
 		t.Error("the session is still there")
 	}
 }
+
+// TestTheListFollowsWhatHappens by the stream of events, in far less time than it would look again without one.
+func TestTheListFollowsWhatHappens(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	p := w.open("es", "/sessions")
+	p.see("Todavía no hay sesiones.")
+	p.do("hear the stream", until(`performance.getEntriesByType("resource").some((entry) => entry.name.includes("fragment=list"))`))
+	w.linked("+5491150000001")
+	linked := time.Now()
+	p.see("Recepción")
+	p.do("see it ready", until(`document.querySelector("tbody .badge.good")`))
+	const lookAgain = 10 * time.Second
+	if took := time.Since(linked); took >= lookAgain {
+		t.Errorf("it was seen after %v", took)
+	}
+	if loads := evaluate[int](p, `performance.getEntriesByType("navigation").length`); loads != 1 {
+		t.Errorf("the page was loaded %d times", loads)
+	}
+}

@@ -4,6 +4,7 @@ import { refresh } from "./fragment.js";
 
 const pollEvery = 10_000; // milliseconds
 const together = 300; // facts within this time are one refresh
+const apart = 1_000; // between two refreshes of one element, however much happens
 const tryStreamAgain = 60_000;
 
 // soon makes a function that refreshes an element a moment later, once for many calls, and never twice at the same time.
@@ -11,24 +12,24 @@ function soon(element) {
   let waiting = false;
   let running = false;
   let again = false;
+  let last = -apart;
   const run = async () => {
     waiting = false;
+    running = true;
+    await refresh(element);
+    running = false;
+    last = performance.now();
+    if (again) call();
+    again = false;
+  };
+  const call = () => {
+    if (waiting) return;
     if (running) {
       again = true;
       return;
     }
-    running = true;
-    await refresh(element);
-    running = false;
-    if (again) {
-      again = false;
-      call();
-    }
-  };
-  const call = () => {
-    if (waiting) return;
     waiting = true;
-    setTimeout(run, together);
+    setTimeout(run, Math.max(together, last + apart - performance.now()));
   };
   return call;
 }
