@@ -42,6 +42,7 @@ func (v *visit) takeMedia(filled *form, file client.File) error {
 	if err != nil {
 		return err
 	}
+	filled.Values.Del("no_media") // it was about the file before
 	filled.Values.Set("media_id", stored.ID)
 	filled.Values.Set("media_kind", stored.Kind)
 	filled.Values.Set("media_name", stored.Name)
