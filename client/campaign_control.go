@@ -17,7 +17,7 @@ type CampaignFilter struct {
 // CampaignsPage gives a page of the campaigns, newest first, without their counts.
 func (c *Client) CampaignsPage(ctx context.Context, filter CampaignFilter, after string, size int) (Page[Campaign], error) {
 	query := url.Values{"user_id": {filter.UserID}, "session_id": {filter.SessionID}, "state": {filter.State}}
-	return pageOf[Campaign](ctx, c, "/v1/campaigns", after, size, query)
+	return pageOf[Campaign](ctx, c, "/v1/campaigns", part{after, size}, query)
 }
 
 // CampaignChange is what is to be different about a campaign that has not begun; what is nil stays.
@@ -62,15 +62,15 @@ func (c *Client) CloneCampaign(ctx context.Context, id, name string, states ...s
 
 // DeliveriesPage gives a page of the deliveries of a campaign in the order of sending, all or those in one state.
 func (c *Client) DeliveriesPage(ctx context.Context, id, state, after string, size int) (Page[Delivery], error) {
-	return pageOf[Delivery](ctx, c, campaignPath(id)+"/deliveries", after, size, url.Values{"state": {state}})
+	return pageOf[Delivery](ctx, c, campaignPath(id)+"/deliveries", part{after, size}, url.Values{"state": {state}})
 }
 
 // RejectionsPage gives a page of the refused rows of a campaign's audience.
 func (c *Client) RejectionsPage(ctx context.Context, id, after string, size int) (Page[Rejection], error) {
-	return pageOf[Rejection](ctx, c, campaignPath(id)+"/rejections", after, size, url.Values{})
+	return pageOf[Rejection](ctx, c, campaignPath(id)+"/rejections", part{after, size}, url.Values{})
 }
 
 // RepliesPage gives a page of what recipients of a campaign wrote back.
 func (c *Client) RepliesPage(ctx context.Context, id, after string, size int) (Page[Reply], error) {
-	return pageOf[Reply](ctx, c, campaignPath(id)+"/replies", after, size, url.Values{})
+	return pageOf[Reply](ctx, c, campaignPath(id)+"/replies", part{after, size}, url.Values{})
 }

@@ -46,19 +46,25 @@ type Page[T any] struct {
 	Next  string `json:"next"`
 }
 
-// pageOf asks for one page. An empty cursor is the first one.
-func pageOf[T any](ctx context.Context, c *Client, path, after string, size int, query url.Values) (Page[T], error) {
-	for name, values := range query {
-		if len(values) == 1 && values[0] == "" {
-			delete(query, name)
+// part says which part of a list is wanted: what is behind a cursor, empty for the first one, and at most how much.
+type part struct {
+	after string
+	size  int
+}
+
+// pageOf asks for one page. Of query, empty values are left out.
+func pageOf[T any](ctx context.Context, c *Client, path string, wanted part, query url.Values) (Page[T], error) {
+	asked := url.Values{"size": {strconv.Itoa(wanted.size)}}
+	for name := range query {
+		if value := query.Get(name); value != "" {
+			asked.Set(name, value)
 		}
 	}
-	if after != "" {
-		query.Set("after", after)
+	if wanted.after != "" {
+		asked.Set("after", wanted.after)
 	}
-	query.Set("size", strconv.Itoa(size))
 	var found Page[T]
-	err := c.call(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &found)
+	err := c.call(ctx, http.MethodGet, path+"?"+asked.Encode(), nil, &found)
 	return found, err
 }
 
@@ -88,7 +94,7 @@ func (c *Client) DeleteList(ctx context.Context, id string) error {
 
 // ContactsPage gives a page of the contacts of a list, in the order of their numbers.
 func (c *Client) ContactsPage(ctx context.Context, id, after string, size int) (Page[Contact], error) {
-	return pageOf[Contact](ctx, c, listPath(id)+"/contacts", after, size, url.Values{})
+	return pageOf[Contact](ctx, c, listPath(id)+"/contacts", part{after, size}, nil)
 }
 
 // Contacts walks the contacts of a list, as Deliveries does.

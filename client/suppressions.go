@@ -9,7 +9,7 @@ import (
 
 // SuppressionsPage gives a page of the numbers that are not written to, in their order.
 func (c *Client) SuppressionsPage(ctx context.Context, after string, size int) (Page[Suppression], error) {
-	return pageOf[Suppression](ctx, c, "/v1/suppressions", after, size, url.Values{})
+	return pageOf[Suppression](ctx, c, "/v1/suppressions", part{after, size}, url.Values{})
 }
 
 // NewSuppressions are numbers that are not to be written to. Reason is "opt_out" or "blocked", Source who asks for it.
@@ -55,5 +55,5 @@ type AuditEntry struct {
 
 // AuditPage gives a page of the audit, newest first.
 func (c *Client) AuditPage(ctx context.Context, after string, size int) (Page[AuditEntry], error) {
-	return pageOf[AuditEntry](ctx, c, "/v1/audit", after, size, url.Values{})
+	return pageOf[AuditEntry](ctx, c, "/v1/audit", part{after, size}, url.Values{})
 }
