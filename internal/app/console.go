@@ -16,6 +16,6 @@ func (a *App) wireConsole(p *parts) error {
 	if err != nil {
 		return fmt.Errorf("find the time zone of the pages: %w", err)
 	}
-	p.console, err = console.New(console.Options{API: p.api.Handler(), Zone: zone, Log: a.options.Log, Version: ops.Version()})
+	p.console, err = console.New(console.Options{API: p.api.Handler(), Logins: p.api, Zone: zone, Log: a.options.Log, Version: ops.Version()})
 	return err
 }
