@@ -23,11 +23,20 @@ import (
 type Client struct {
 	base string
 	http *http.Client
-	// operator is the name that the audit gets.
+	// operator is the note that the audit gets.
 	operator string
+	// key is the API key.
+	key string
 }
 
-// As gives a client whose repairs of the queue are written into the audit under a name.
+// WithKey gives a client that shows an API key with each request.
+func (c *Client) WithKey(key string) *Client {
+	keyed := *c
+	keyed.key = key
+	return &keyed
+}
+
+// As gives a client whose repairs of the queue are noted in the audit with the name of whom they are for; who did them is the key.
 func (c *Client) As(operator string) *Client {
 	named := *c
 	named.operator = operator
@@ -126,10 +135,18 @@ func setKey(request *http.Request, key string) {
 	}
 }
 
-func (c *Client) do(request *http.Request, out any) error {
+// sign says who sends a request.
+func (c *Client) sign(request *http.Request) {
 	if c.operator != "" {
 		request.Header.Set("X-Operator", c.operator)
 	}
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
+}
+
+func (c *Client) do(request *http.Request, out any) error {
+	c.sign(request)
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("call the API: %w", err)

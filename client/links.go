@@ -68,6 +68,7 @@ func (c *Client) streamLink(ctx context.Context, id string, changed func(Link) e
 	if err != nil {
 		return last, fmt.Errorf("make request: %w", err)
 	}
+	c.sign(request)
 	patient := *c.http
 	patient.Timeout = 0 // the context ends it
 	answer, err := patient.Do(request)

@@ -20,11 +20,13 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 	"go.uber.org/goleak"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/store"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
 	"github.com/dannsalud/broadcaster/internal/webhook"
 )
@@ -133,8 +135,35 @@ type fixture struct {
 	watcher *watcher
 	links   *pace.Links
 	api     *api.API
+	// book has the API's keys, admin is one that may everything.
+	book  *access.Book
+	admin string
 	// key is the Idempotency-Key of the next requests.
 	key string
+}
+
+// asAdmin gives requests that show no credential that of an administrator, so that a test about something else need not think of keys.
+func asAdmin(next http.Handler, admin string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" {
+			r.Header.Set("Authorization", "Bearer "+admin)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// newBook gives a book of keys over a store, with an admin key.
+func newBook(t testing.TB, documents store.Documents) (book *access.Book, admin string) {
+	t.Helper()
+	book, err := access.New(access.Options{Documents: documents})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, admin, err = book.Create(t.Context(), access.Caller{Key: access.Terminal, Role: access.Admin}, access.Wanted{Name: "Test", Role: access.Admin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book, admin
 }
 
 func start(t *testing.T, change func(*api.Options)) *fixture {
@@ -161,13 +190,15 @@ func startWith(t testing.TB, change func(*api.Options, *sqlite.DB)) *fixture {
 		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(),
 		Webhooks: webhook.Subscriptions{Documents: database.Documents(), Sealer: mirror{}}, Sends: f.queue, FailedJobs: struct{ api.FailedJobs }{}, Jobs: struct{ api.Jobs }{}, // failed_jobs_test.go has the real ones
 		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
+	f.book, f.admin = newBook(t, database.Documents())
+	options.Keys = f.book
 	change(&options, database)
 	served, err := api.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.api = served
-	f.server = httptest.NewServer(served.Handler())
+	f.server = httptest.NewServer(asAdmin(served.Handler(), f.admin))
 	t.Cleanup(func() {
 		f.server.CloseClientConnections()
 		f.server.Close()

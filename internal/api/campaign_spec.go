@@ -150,8 +150,8 @@ func (a *API) settingsOf(ctx context.Context, spec CampaignSpec) (settings campa
 
 const longestSchedule = 366 * 24 * time.Hour
 
-func (a *API) library() campaign.MediaLibrary {
-	return campaign.MediaLibrary{Documents: a.options.Documents}
+func (a *API) library() ownMedia {
+	return ownMedia{campaign.MediaLibrary{Documents: a.options.Documents}}
 }
 
 // decodeSettings reads the settings of a form, which come as the JSON of a CampaignSpec.

@@ -24,6 +24,7 @@ type MediaView struct {
 	Name      string             `json:"name,omitempty"`
 	Size      int64              `json:"size"`
 	SHA256    string             `json:"sha256"`
+	UserID    string             `json:"user_id,omitempty" doc:"The user of the key that brought it, when that key is for one user: others do not see it."`
 	CreatedAt time.Time          `json:"created_at"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -42,6 +43,9 @@ func (p *Problem) GetHeaders() http.Header {
 // here, once, and not shown.
 func (a *API) problem(ctx context.Context, doing string, err error) error {
 	known := fault.As(err)
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errTooSlow) {
+		known = errTooSlow
+	}
 	status := known.Class.HTTPStatus()
 	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		a.options.Log.LogAttrs(ctx, known.Class.LogLevel(), "request failed", logDoing(doing), logError(err), logClass(known.Class))
@@ -73,6 +77,7 @@ func writeProblem(w http.ResponseWriter, err error) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
+	maps.Copy(w.Header(), document.GetHeaders())
 	w.Header().Set("Content-Type", document.ContentType(""))
 	w.WriteHeader(document.Status)
 	_ = json.NewEncoder(w).Encode(document) // a client that left cannot be told

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/ops"
 )
 
@@ -131,7 +132,7 @@ func (a *App) handler(p *parts) http.Handler {
 	mux := http.NewServeMux()
 	ops.Pages{Gatherer: a.registry, Log: a.options.Log, Checks: p.checks()}.Mount(mux)
 	if p.api != nil {
-		mux.Handle("/", a.tracing.Handler(p.console.Handler()))
+		mux.Handle("/", api.Conceal(a.tracing.Handler(p.console.Handler())))
 	}
 	return mux
 }

@@ -28,6 +28,7 @@ type API struct {
 	Queue
 	Database
 	Web
+	Access
 	Respect
 	Caps
 	Egress
@@ -108,6 +109,7 @@ func (c API) check(check *checker) {
 	c.Queue.check(check)
 	c.Database.check(check)
 	c.Web.check(check, c.Environment)
+	c.Access.check(check)
 	c.Respect.check(check)
 	c.Caps.check(check)
 	c.Webhooks.check(check)

@@ -52,8 +52,31 @@ type page struct {
 	loading, loaded float64
 }
 
-// open opens a tab whose browser asks for a language, at a path of the console.
+// open opens a tab whose browser asks for a language, at a path of the console, and logs in with the admin key.
 func (w *world) open(language, path string) *page {
+	w.t.Helper()
+	return w.openAs(w.key, language, path)
+}
+
+// openAs is open with another key.
+func (w *world) openAs(key, language, path string) *page {
+	w.t.Helper()
+	p := w.tab(language)
+	p.visit("/login?" + url.Values{"next": {path}}.Encode())
+	p.logIn(key)
+	p.do("come in", until(`location.pathname !== "/login"`))
+	return p
+}
+
+// logIn sends the login that is open.
+func (p *page) logIn(key string) {
+	p.t.Helper()
+	p.fill("key", key)
+	p.do("log in", clickOn("main button[type=submit]"))
+}
+
+// tab opens a tab of a browser that asks for a language, and that nobody knows.
+func (w *world) tab(language string) *page {
 	w.t.Helper()
 	browser, err := chromium.start()
 	if err != nil {
@@ -70,7 +93,6 @@ func (w *world) open(language, path string) *page {
 		call(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}}),
 		call(network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}), // every visit is a first one
 		chromedp.EmulateViewport(wide, high))
-	p.visit(path)
 	return p
 }
 

@@ -44,7 +44,7 @@ func TestAPageWorksWithoutScripts(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	phone := w.phone("+5491150000001")
-	p := w.open("es", "/login")
+	p := w.open("es", "/sessions")
 	p.do("turn scripts off", call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
 	p.visit("/sessions/new")
 	p.fill("user_id", "ana")

@@ -19,6 +19,8 @@ type world struct {
 	product   *app.App
 	// api is the product as a program sees it, to set a stage and to look at what came of it.
 	api *client.Client
+	// key is the admin key that api and the tabs have.
+	key string
 }
 
 // start starts a product; change may set its options.
@@ -30,11 +32,11 @@ func start(t *testing.T, change ...func(*app.Options, *wasim.Server)) *world {
 		t.Fatal(err)
 	}
 	options := app.Options{DataDir: t.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(),
-		Log: slog.New(slog.DiscardHandler)}
+		Log: slog.New(slog.DiscardHandler), AdminKey: app.GenerateAdminKey()}
 	for _, set := range change {
 		set(&options, simulator)
 	}
-	w := &world{t: t, simulator: simulator}
+	w := &world{t: t, simulator: simulator, key: options.AdminKey}
 	if w.product, err = app.New(options); err != nil {
 		t.Fatal(err)
 	}
@@ -56,9 +58,11 @@ func start(t *testing.T, change ...func(*app.Options, *wasim.Server)) *world {
 		ended <- err
 		t.Fatalf("the product did not start: %v", err)
 	}
-	if w.api, err = client.New(w.product.URL(), &http.Client{}); err != nil {
+	api, err := client.New(w.product.URL(), &http.Client{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.api = api.WithKey(w.key)
 	return w
 }
 
