@@ -45,12 +45,14 @@ func (c *Client) RemoveSuppression(ctx context.Context, phone, reason string) er
 
 // AuditEntry is something that must be provable later.
 type AuditEntry struct {
-	At      time.Time `json:"at"`
-	Action  string    `json:"action"`
-	Actor   string    `json:"actor"`
-	Subject string    `json:"subject"`
-	UserID  string    `json:"user_id"`
-	Detail  string    `json:"detail"`
+	At     time.Time `json:"at"`
+	Action string    `json:"action"`
+	Actor  string    `json:"actor"`
+	// ActorName is what people call the key that did it.
+	ActorName string `json:"actor_name"`
+	Subject   string `json:"subject"`
+	UserID    string `json:"user_id"`
+	Detail    string `json:"detail"`
 }
 
 // AuditPage gives a page of the audit, newest first.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/dannsalud/broadcaster/client"
@@ -76,8 +77,8 @@ func (v *visit) optOutAudit() (entries []client.AuditEntry, err error) {
 	after, read := "", 0
 	for {
 		found, err := v.api.AuditPage(v.context(), after, searchPage)
-		if client.IsCode(err, "forbidden") {
-			return nil, nil
+		if problem, ok := asProblem(err); ok && problem.Status == http.StatusForbidden {
+			return nil, nil // the page is whole without it, for whom it is not
 		}
 		if err != nil {
 			return nil, err
