@@ -194,7 +194,7 @@ func TestContactsAndOptOuts(t *testing.T) {
 	}
 	p.choose("#file", file)
 	p.press("Agregar")
-	p.see("Se agregaron 2 contactos.")
+	p.see("Se agregaron 2")
 	p.see("1 fila rechazada")
 	p.see("El número es muy corto.")
 	p.checkPage("contacts-imported")
