@@ -58,6 +58,7 @@ func table() []rule {
 		{"GET /v1/keys/{id}", access.Admin, hidden, ""},
 		{"DELETE /v1/keys/{id}", access.Admin, hidden, ""},
 		{"GET /v1/caller", access.Viewer, anybody, ""},
+		{"GET /v1/events", access.Viewer, anybody, ""},
 
 		{"POST /v1/sessions", access.Operator, made, `{"user_id":"{user}"}`},
 		{"GET /v1/sessions", access.Viewer, filtered, ""},
