@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 )
 
 // Ended tells whether nothing more will be sent.
@@ -32,23 +33,37 @@ type NewCampaign struct {
 	Key string `json:"-"`
 }
 
+// request is the campaign as the API is asked for it.
+func (n NewCampaign) request() CreateCampaignRequest {
+	wanted := n.Settings.request()
+	wanted.SessionID, wanted.Name, wanted.Text = n.SessionID, n.Name, n.Text
+	wanted.Recipients, wanted.ListID, wanted.Tags = n.Recipients, n.List, n.Tags
+	return wanted
+}
+
+// settings are what goes beside a file: how the campaign is sent, as JSON.
+func (n NewCampaign) settings() (string, error) {
+	wanted := n.Settings.request()
+	wanted.SessionID = n.SessionID
+	encoded, err := json.Marshal(wanted)
+	if err != nil {
+		return "", fmt.Errorf("encode settings: %w", err)
+	}
+	return string(encoded), nil
+}
+
 // CreateCampaign makes a campaign from listed recipients and queues it.
 func (c *Client) CreateCampaign(ctx context.Context, campaign NewCampaign) (Campaign, error) {
-	wanted := campaign.Settings.request()
-	wanted.SessionID, wanted.Name, wanted.Text = campaign.SessionID, campaign.Name, campaign.Text
-	wanted.Recipients, wanted.ListID, wanted.Tags = campaign.Recipients, campaign.List, campaign.Tags
-	return c.Operations().CreateCampaign(ctx, wanted, Once(campaign.Key))
+	return c.Operations().CreateCampaign(ctx, campaign.request(), Once(campaign.Key))
 }
 
 // UploadCampaign makes a campaign from a spreadsheet (XLSX) or a CSV file, which is sent as it is read, and queues it.
 func (c *Client) UploadCampaign(ctx context.Context, campaign NewCampaign, file io.Reader) (Campaign, error) {
-	wanted := campaign.Settings.request()
-	wanted.SessionID = campaign.SessionID
-	settings, err := json.Marshal(wanted)
+	settings, err := campaign.settings()
 	if err != nil {
-		return Campaign{}, fmt.Errorf("encode settings: %w", err)
+		return Campaign{}, err
 	}
-	form := UploadCampaignForm{SessionID: campaign.SessionID, Name: campaign.Name, Text: campaign.Text, Settings: string(settings)}
+	form := UploadCampaignForm{SessionID: campaign.SessionID, Name: campaign.Name, Text: campaign.Text, Settings: settings}
 	return c.Operations().UploadCampaign(ctx, Upload{Name: "audience.csv", Content: file}, form, Once(campaign.Key))
 }
 
@@ -75,6 +90,16 @@ func (c *Client) CancelCampaign(ctx context.Context, id string) (Campaign, error
 // StartCampaign starts a draft, or a scheduled campaign before its time.
 func (c *Client) StartCampaign(ctx context.Context, id string) (Campaign, error) {
 	return c.Operations().StartCampaign(ctx, id)
+}
+
+// ScheduleCampaign says when a campaign begins.
+func (c *Client) ScheduleCampaign(ctx context.Context, id string, at time.Time) (Campaign, error) {
+	return c.Operations().ScheduleCampaign(ctx, id, ScheduleRequest{At: at})
+}
+
+// CloneCampaign makes a draft with the same text, settings and recipients, or with those whose delivery is in one of some states.
+func (c *Client) CloneCampaign(ctx context.Context, id, name string, states ...string) (Campaign, error) {
+	return c.Operations().CloneCampaign(ctx, id, CloneRequest{Name: name, States: states})
 }
 
 // RetryCampaign tries again what failed ("failed"), or what may have left ("unknown").

@@ -82,7 +82,7 @@ func (o Operations) PreviewCampaign(ctx context.Context, body PreviewRequest, op
 // PreviewCampaignUploadForm has the fields of PreviewCampaignUpload beside the file; what is zero is not said.
 type PreviewCampaignUploadForm struct {
 	// Of how many numbers WhatsApp is asked now; 50 when it is left out.
-	Check int
+	Check *int
 	// The ISO country of numbers written without a country code.
 	DefaultRegion string
 	// The column of the phone numbers; guessed from the header when it is left out.
@@ -860,9 +860,21 @@ func (o Operations) UploadSuppressions(ctx context.Context, file Upload, form Up
 	return answer, err
 }
 
+// RemoveSuppressionQuery narrows RemoveSuppression; what is zero is not said.
+type RemoveSuppressionQuery struct {
+	// Why it is written to again, for the audit.
+	Reason string
+}
+
+func (q RemoveSuppressionQuery) values() url.Values {
+	values := url.Values{}
+	set(values, "reason", q.Reason)
+	return values
+}
+
 // RemoveSuppression is remove-suppression. Lets a number be written to again. Do it only when the person asked for it: the audit keeps that it was done.
-func (o Operations) RemoveSuppression(ctx context.Context, phone string, options ...Option) error {
-	return o.client.send(ctx, outgoing{method: http.MethodDelete, path: "/v1/suppressions/" + escape(phone), options: options}, nil)
+func (o Operations) RemoveSuppression(ctx context.Context, phone string, query RemoveSuppressionQuery, options ...Option) error {
+	return o.client.send(ctx, outgoing{method: http.MethodDelete, path: "/v1/suppressions/" + escape(phone), query: query.values(), options: options}, nil)
 }
 
 // ListWebhooksQuery narrows ListWebhooks; what is zero is not said.

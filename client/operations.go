@@ -58,14 +58,19 @@ type outgoing struct {
 // escape gives what stands in a path for a parameter.
 func escape[T string | uint64](value T) string { return url.PathEscape(fmt.Sprint(value)) }
 
-// set says a value unless it is zero.
-func set[T string | int | uint64 | bool | float64 | time.Time | []string](values url.Values, name string, value T) {
+// set says a value unless it is zero; what may be said to be zero is pointed to.
+func set[T string | int | *int | uint64 | bool | float64 | time.Time | []string](values url.Values, name string, value T) {
 	said := ""
 	switch value := any(value).(type) {
 	case string:
 		said = value
 	case int:
 		said = strconv.Itoa(value)
+	case *int:
+		if value != nil {
+			values.Set(name, strconv.Itoa(*value))
+		}
+		return
 	case bool:
 		said = strconv.FormatBool(value)
 	case time.Time:

@@ -282,14 +282,14 @@ type EditCampaignRequest struct {
 	Hours       *Hours            `json:"hours,omitempty"`
 	Limits      *Limits           `json:"limits,omitempty"`
 	LinkPreview *bool             `json:"link_preview,omitempty"`
-	Mapping     map[string]string `json:"mapping,omitempty"`
+	Mapping     map[string]string `json:"mapping,omitzero"`
 	Media       *Media            `json:"media,omitempty"`
 	Name        *string           `json:"name,omitempty"`
 	// Take the file away.
 	NoMedia  *bool    `json:"no_media,omitempty"`
 	Text     *string  `json:"text,omitempty"`
 	Typing   *bool    `json:"typing,omitempty"`
-	Variants []string `json:"variants,omitempty"`
+	Variants []string `json:"variants,omitzero"`
 	WarmOnly *bool    `json:"warm_only,omitempty"`
 }
 
@@ -311,7 +311,7 @@ type Edit struct {
 type WebhookChange struct {
 	// A disabled webhook is told nothing, and what waits for it is dropped.
 	Enabled *bool    `json:"enabled,omitempty"`
-	Events  []string `json:"events,omitempty"`
+	Events  []string `json:"events,omitzero"`
 	URL     *string  `json:"url,omitempty"`
 }
 
@@ -783,8 +783,8 @@ type Preview struct {
 	LookupProblem string `json:"lookup_problem,omitempty"`
 	// Valid rows of people who never wrote to the session.
 	NewContacts   int `json:"new_contacts"`
-	NotOnWhatsapp int `json:"not_on_whatsapp"`
-	OnWhatsapp    int `json:"on_whatsapp"`
+	NotOnWhatsApp int `json:"not_on_whatsapp"`
+	OnWhatsApp    int `json:"on_whatsapp"`
 	// Where the phone numbers are.
 	PhoneColumn string `json:"phone_column"`
 	// Rows that cannot be written to; duplicates are counted apart.

@@ -309,7 +309,7 @@ func (a *API) qrImage(ctx context.Context, id session.ID, contentType string, dr
 	return &qrOutput{ContentType: contentType, CacheControl: "no-store", Body: image}, nil
 }
 
-// qrSVG draws a code as one path of unit squares, with the quiet zone of four modules that ISO/IEC 18004 asks for.
+// qrSVG draws a code as one path of the dark stretches of its rows, with the quiet zone of four modules that ISO/IEC 18004 asks for.
 func qrSVG(code barcode.Barcode) string {
 	const quiet = quietZone
 	bounds := code.Bounds()
@@ -317,8 +317,12 @@ func qrSVG(code barcode.Barcode) string {
 	var path strings.Builder
 	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
 		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			if dark(code, x, y) {
-				fmt.Fprintf(&path, "M%d %dh1v1h-1z", x-bounds.Min.X+quiet, y-bounds.Min.Y+quiet)
+			from := x
+			for x < bounds.Max.X && dark(code, x, y) {
+				x++
+			}
+			if x > from {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", from-bounds.Min.X+quiet, y-bounds.Min.Y+quiet, x-from, x-from)
 			}
 		}
 	}

@@ -126,7 +126,8 @@ func (a *API) suppress(ctx context.Context, audience campaign.Audience, reason, 
 const maxShownRejections = 1000
 
 type removeSuppressionInput struct {
-	Phone string `path:"phone" maxLength:"100" doc:"The number."`
+	Phone  string `path:"phone" maxLength:"100" doc:"The number."`
+	Reason string `query:"reason" maxLength:"200" doc:"Why it is written to again, for the audit."`
 }
 
 func (a *API) removeSuppression(ctx context.Context, input *removeSuppressionInput) (*struct{}, error) {
@@ -135,7 +136,7 @@ func (a *API) removeSuppression(ctx context.Context, input *removeSuppressionInp
 		err = a.options.Suppressions.Remove(ctx, phone)
 	}
 	if err == nil {
-		err = a.record(ctx, campaign.AuditEntry{Action: "suppression.removed", Subject: phone})
+		err = a.record(ctx, campaign.AuditEntry{Action: "suppression.removed", Subject: phone, Detail: input.Reason})
 	}
 	if err != nil {
 		return nil, a.problem(ctx, "remove suppression", err)

@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"github.com/dannsalud/broadcaster/internal/api"
+	"github.com/dannsalud/broadcaster/internal/api/console"
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/lease"
 	"github.com/dannsalud/broadcaster/internal/linker"
@@ -30,6 +31,7 @@ type parts struct {
 	linker *linker.Linker
 
 	api      *api.API
+	console  *console.Console
 	listener net.Listener
 	// admin is where the admin pages are; nil: there are none.
 	admin net.Listener
@@ -177,5 +179,8 @@ func (a *App) wireAPI(ctx context.Context, p *parts) error {
 		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,
 		AllowedOrigins: a.options.AllowedOrigins, ReplaysPerSecond: a.options.ReplaysPerSecond, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.wireConsole(p)
 }

@@ -127,12 +127,12 @@ func (p *parts) checks() []ops.Check {
 	return checks
 }
 
-// handler is every page of this process: health and metrics, and the API where there is one.
+// handler is every page of this process: health and metrics, and the API behind the console where there is one.
 func (a *App) handler(p *parts) http.Handler {
 	mux := http.NewServeMux()
 	ops.Pages{Gatherer: a.registry, Log: a.options.Log, Checks: p.checks()}.Mount(mux)
 	if p.api != nil {
-		mux.Handle("/", api.Conceal(a.tracing.Handler(p.api.Handler())))
+		mux.Handle("/", api.Conceal(a.tracing.Handler(p.console.Handler())))
 	}
 	return mux
 }

@@ -21,7 +21,9 @@ var (
 	// mayWait are functions that may call time.Sleep although they are not seen to run in a synctest bubble.
 	mayWait = map[string]string{}
 	// maySkip are functions that may skip a test.
-	maySkip = map[string]string{}
+	maySkip = map[string]string{
+		"internal/app/browser: needChromium": "a machine without a Chromium cannot run the console's tests; it says so loudly, and in CI it is a failure",
+	}
 	// mayKeepState are package-level variables that change.
 	mayKeepState = map[string]string{
 		"internal/wa: trusted": "whatsmeow reads the root key that it trusts from a variable of its own; this one lets it be written once only",

@@ -66,7 +66,7 @@ var spelt = map[string]string{
 var written = []string{"Problem", "ErrorDetail", "FormFile", "WebhookView"}
 
 // shaped are fields whose type does not follow from the document: what is always there in practice, or what may be said to be zero.
-var shaped = map[string]string{"Campaign.Counts": "Counts", "PreviewRequest.Check": "*int"}
+var shaped = map[string]string{"Campaign.Counts": "Counts", "PreviewRequest.Check": "*int", "PreviewCampaignUploadForm.Check": "*int"}
 
 // sometimes are fields that the document always has under one name of the client, and never under another.
 var sometimes = []string{"Webhook.Secret"}
@@ -87,7 +87,8 @@ func typeName(schema string) string {
 	return schema
 }
 
-var initials = map[string]string{"id": "ID", "url": "URL", "qr": "QR", "ms": "MS", "mime": "MIME", "sha256": "SHA256", "png": "PNG", "svg": "SVG", "csv": "CSV", "xlsx": "XLSX", "json": "JSON"}
+var initials = map[string]string{"id": "ID", "url": "URL", "qr": "QR", "ms": "MS", "mime": "MIME", "sha256": "SHA256", "png": "PNG", "svg": "SVG", "csv": "CSV", "xlsx": "XLSX", "json": "JSON",
+	"whatsapp": "WhatsApp"}
 
 var camel = regexp.MustCompile(`([a-z])([A-Z])`)
 
@@ -187,7 +188,9 @@ func (w *clientWriter) structure(name, what string, shape object, change bool) {
 			switch {
 			case kind == "time.Time" && !change:
 				tag = property + ",omitzero"
-			case described["$ref"] != nil, change && !strings.HasPrefix(kind, "[]") && !strings.HasPrefix(kind, "map"):
+			case change && (strings.HasPrefix(kind, "[]") || strings.HasPrefix(kind, "map")):
+				tag = property + ",omitzero" // nil stays, and an empty one takes all of it away
+			case described["$ref"] != nil, change:
 				kind = "*" + kind
 			}
 		}
@@ -262,7 +265,11 @@ func (c *clientCall) form() {
 			continue
 		}
 		w.comment("\t", text(child(properties, name), "description"))
-		w.line("\t%s %s", goName(name), w.goType(name, child(properties, name)))
+		kind := w.goType(name, child(properties, name))
+		if special := shaped[c.name+"Form."+goName(name)]; special != "" {
+			kind = special
+		}
+		w.line("\t%s %s", goName(name), kind)
 		sets = append(sets, fmt.Sprintf("\tset(values, %q, f.%s)", name, goName(name)))
 	}
 	w.line("}\n\nfunc (f %sForm) values() url.Values {\n\tvalues := url.Values{}\n%s\n\treturn values\n}", c.name, strings.Join(sets, "\n"))
@@ -367,6 +374,11 @@ func TestTheClientReachesEveryKindOfOperation(t *testing.T) {
 	if must(t, err); len(preview.Samples) != 1 || preview.Samples[0].Text != "Hola Lucía" {
 		t.Errorf("preview %+v", preview)
 	}
+	file := client.Upload{Name: "b.csv", Content: strings.NewReader("nombre,telefono\nMateo,+5491155550106\n")}
+	preview, err = made.PreviewUpload(ctx, client.NewCampaign{SessionID: linked, Text: "Hola {{nombre}}"}, file, client.PreviewCampaignUploadForm{Check: new(0)})
+	if must(t, err); preview.Samples[0].Text != "Hola Mateo" || preview.Unchecked != 1 || preview.LookupProblem != "" {
+		t.Errorf("preview of a file %+v", preview)
+	}
 	exported, err := api.ExportSuppressions(ctx)
 	must(t, err)
 	table, err := io.ReadAll(exported)
@@ -385,9 +397,15 @@ func TestTheClientReachesEveryKindOfOperation(t *testing.T) {
 	if again, err := draft(); err != nil || again.ID != first.ID || first.Counts.Pending != 1 {
 		t.Errorf("once %+v, then %+v: %v", first, again, err)
 	}
-	renamed, err := api.EditCampaign(ctx, first.ID, client.EditCampaignRequest{Name: new("otra")})
-	if must(t, err); renamed.Name != "otra" || renamed.Text != "Hola" {
+	renamed, err := api.EditCampaign(ctx, first.ID, client.EditCampaignRequest{Name: new("otra"), Variants: []string{"Buenas"}})
+	if must(t, err); renamed.Name != "otra" || renamed.Text != "Hola" || len(renamed.Settings.Variants) != 1 {
 		t.Errorf("renamed %+v", renamed)
+	}
+	if left, err := api.EditCampaign(ctx, first.ID, client.EditCampaignRequest{}); err != nil || len(left.Settings.Variants) != 1 {
+		t.Errorf("a change that says nothing makes it %+v: %v", left, err)
+	}
+	if emptied, err := api.EditCampaign(ctx, first.ID, client.EditCampaignRequest{Variants: []string{}}); err != nil || len(emptied.Settings.Variants) != 0 {
+		t.Errorf("a change to no variants makes it %+v: %v", emptied, err)
 	}
 	must(t, api.DeleteCampaign(ctx, first.ID))
 	if _, err := api.GetCampaign(ctx, first.ID); !client.IsCode(err, "not_found") {
