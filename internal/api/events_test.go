@@ -182,7 +182,7 @@ func (s *stage) dial(caller, query, last string) *listener {
 	if _, err = fmt.Fprintf(conn, "GET /v1/events?%s HTTP/1.1\r\nHost: x\r\n%s\r\n", query, header); err != nil {
 		s.t.Fatal(err)
 	}
-	answer, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), nil)
+	answer, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), nil) //nolint:bodyclose // the connection is closed with the test
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -517,7 +517,7 @@ func inUse() int64 {
 	runtime.GC() // what the first one let go of
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc + stats.StackInuse) //nolint:gosec // far below
+	return int64(stats.HeapAlloc + stats.StackInuse)
 }
 
 // bareStreams is the yardstick: the least that net/http needs for a stream of events.
