@@ -30,9 +30,6 @@ var rooms = []room{
 	{"internal/events", []string{"internal/fault", "internal/session", "internal/campaign"},
 		"the words on the wire carry the language's own types, so that a state has one spelling; the transport is in internal/bus"},
 
-	{"internal/access", []string{"internal/fault", "internal/store", "internal/session"},
-		"a noun: who calls; it must never know HTTP or a database"},
-
 	{"internal/lease", []string{"internal/fault", "internal/session"},
 		"a lease is of a session; its bucket is a port that internal/bus implements"},
 	{"internal/pace", language,
@@ -43,7 +40,7 @@ var rooms = []room{
 	{"internal/webhook", append([]string{"internal/guard"}, language...),
 		"a verb, the only way in which facts leave the house: it declares the queue and the sealer that it needs as small interfaces"},
 
-	{"internal/api", append([]string{"internal/access", "internal/lease", "internal/pace", "internal/guard", "internal/webhook"}, language...),
+	{"internal/api", append([]string{"internal/lease", "internal/pace", "internal/guard", "internal/webhook"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
 	{"internal/linker", append([]string{"internal/lease", "internal/pace"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
