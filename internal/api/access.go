@@ -147,8 +147,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, allowed permission, 
 	}
 	// A body that does not arrive is waited for no longer, either. Not every writer has a deadline; those of tests do without.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
-	ctx, cancel := context.WithTimeoutCause(r.Context(), limit, errTooSlow)
-	defer cancel()
+	// The context ends without a deadline to read: where it has one, the client of the queue waits for a lost answer until then, instead of seconds.
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	defer time.AfterFunc(limit, func() { cancel(errTooSlow) }).Stop()
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 

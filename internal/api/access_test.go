@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/api"
+	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
 // TestLinkTokenShowsOneLinkAndNothingElse: also in an address, where a key does not count.
@@ -91,5 +94,32 @@ func TestLoginCookieIsForThisOriginOnly(t *testing.T) {
 	}
 	if _, err := w.api.LogIn(httptest.NewRecorder(), request, w.keys["operator ana"]); err == nil || !strings.Contains(err.Error(), "Too many logins") {
 		t.Errorf("after eleven failures: %v", err)
+	}
+}
+
+// silentQueue never confirms, as one whose answer was lost.
+type silentQueue struct {
+	api.Queue
+	t *testing.T
+}
+
+// SendCommand implements api.Queue.
+func (q silentQueue) SendCommand(ctx context.Context, _ events.Command) error {
+	if until, has := ctx.Deadline(); has {
+		q.t.Errorf("the queue's client would wait for a lost answer until %v", until)
+	}
+	<-ctx.Done()
+	return fault.Wrap(ctx.Err(), fault.RetryLater, "queue_unavailable", "The queue did not confirm the message; try again")
+}
+
+func TestRequestEndsInTime(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(options *api.Options) {
+		options.RequestTimeout = 20 * time.Millisecond
+		options.Queue = silentQueue{Queue: options.Queue, t: t}
+	})
+	got := f.link(f.newSession(), map[string]string{})
+	if got.status != http.StatusServiceUnavailable || got.code() != "request_timeout" {
+		t.Errorf("%d %s", got.status, got.raw)
 	}
 }

@@ -44,11 +44,12 @@ func (p *Problem) GetHeaders() http.Header {
 // here, once, and not shown.
 func (a *API) problem(ctx context.Context, doing string, err error) error {
 	known := fault.As(err)
-	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errTooSlow) {
+	tooSlow := errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errTooSlow)
+	if tooSlow {
 		known = errTooSlow
 	}
 	status := known.Class.HTTPStatus()
-	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+	if status >= http.StatusInternalServerError && (tooSlow || !errors.Is(err, context.Canceled)) {
 		a.options.Log.LogAttrs(ctx, known.Class.LogLevel(), "request failed", logDoing(doing), logError(err), logClass(known.Class))
 	}
 	return documentOf(known, a.now())

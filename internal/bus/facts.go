@@ -43,7 +43,7 @@ func spanOf(info *jetstream.StreamInfo) events.Span {
 
 // ReadFacts gives the first facts behind a sequence, at most limit of them, and what there is. None: there is none up to the span's last.
 func (b *Bus) ReadFacts(ctx context.Context, after uint64, limit int) ([]events.Recorded, events.Span, error) {
-	ctx, cancel := withDeadline(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	stream, err := b.js.Stream(ctx, events.StreamEvents)
 	if err != nil {
