@@ -11,9 +11,6 @@ import (
 const (
 	// deliveriesOnPage is how many deliveries a page shows; one with a search may show some more.
 	deliveriesOnPage = 50
-	// searchPage and mostSearched bound a search: so many rows are read at once, and in all before the person is asked to go on.
-	searchPage   = 200
-	mostSearched = 10_000
 	// rejectionsOnPage is how many refused rows a page names; the file has all.
 	rejectionsOnPage = 50
 )
@@ -169,31 +166,25 @@ func (v *visit) deliveries(id string) (deliveriesView, error) {
 	if !isOneOf(view.State, view.States) {
 		view.State = ""
 	}
-	after, size, read := v.query("after"), deliveriesOnPage, 0
+	after := v.query("after")
 	if after != "" {
 		view.First = addressOf(campaignPath(id), "state", view.State, "q", view.Search) + "#deliveries"
 	}
-	if view.Search != "" {
-		size = searchPage
+	read := func(after string, size int) (client.Page[client.Delivery], error) {
+		return v.api.Operations().ListDeliveries(v.context(), id, client.ListDeliveriesQuery{After: after, Size: size, State: view.State})
 	}
-	for {
-		found, err := v.api.Operations().ListDeliveries(v.context(), id, client.ListDeliveriesQuery{After: after, Size: size, State: view.State})
-		if err != nil {
-			return view, err
+	after, err := search(searching{after: after, onPage: deliveriesOnPage, narrow: view.Search != ""}, read, func(delivery client.Delivery) bool {
+		row := deliveryView{Delivery: delivery, Sentence: v.language.deliveryReason(delivery)}
+		fits := view.Search == "" || contains(view.Search, row.Phone, row.Sentence, row.Code, row.ID)
+		if fits {
+			view.Rows = append(view.Rows, row)
 		}
-		for _, delivery := range found.Items {
-			row := deliveryView{Delivery: delivery, Sentence: v.language.deliveryReason(delivery)}
-			if view.Search == "" || contains(view.Search, row.Phone, row.Sentence, row.Code, row.ID) {
-				view.Rows = append(view.Rows, row)
-			}
-		}
-		read += len(found.Items)
-		after = found.Next
-		view.More = view.Search != "" && after != "" && read >= mostSearched
-		if after == "" || view.Search == "" || len(view.Rows) >= deliveriesOnPage || view.More {
-			break
-		}
+		return fits
+	})
+	if err != nil {
+		return view, err
 	}
+	view.More = view.Search != "" && after != "" && len(view.Rows) < deliveriesOnPage
 	if after != "" {
 		view.Next = addressOf(campaignPath(id), "state", view.State, "q", view.Search, "after", after) + "#deliveries"
 	}

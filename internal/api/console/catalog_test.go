@@ -226,6 +226,7 @@ func TestEveryWordOfAListHasItsLabel(t *testing.T) {
 		"problem.class":   words(fault.Classes()...),
 		"sessions.entry":  words(session.EntryKinds()...),
 		"campaigns.state": words(campaign.States()...), "campaigns.delivery": words(campaign.DeliveryStates()...),
+		"failed.kind": jobKinds(), "failed.class": words(fault.Classes()...), "failed.why": words(fault.Classes()...), "failed.advice": words(fault.Classes()...),
 	} {
 		for _, code := range codes {
 			if code != "" && readCatalog(t, spanish)[list+"."+code] == nil {

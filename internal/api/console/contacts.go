@@ -106,28 +106,22 @@ func (v *visit) listPage(filled form) (*listPage, error) {
 		return nil, err
 	}
 	page.Columns = page.List.Columns[:min(len(page.List.Columns), columnsOnPage)]
-	path, after, size, read := listPath(page.List.ID), v.query("after"), contactsOnPage, 0
+	path, after := listPath(page.List.ID), v.query("after")
 	if after != "" {
 		page.First = addressOf(path, "q", page.Search, "tag", page.Tag)
 	}
-	searches := page.Search != "" || page.Tag != ""
-	if searches {
-		size = searchPage
+	read := func(after string, size int) (client.Page[client.Contact], error) {
+		return v.api.Operations().ListContacts(v.context(), page.List.ID, client.ListContactsQuery{After: after, Size: size})
 	}
-	for {
-		found, err := v.api.Operations().ListContacts(v.context(), page.List.ID, client.ListContactsQuery{After: after, Size: size})
-		if err != nil {
-			return nil, err
+	after, err = search(searching{after: after, onPage: contactsOnPage, narrow: page.Search != "" || page.Tag != ""}, read, func(contact client.Contact) bool {
+		fits := page.fits(contact)
+		if fits {
+			page.Rows = append(page.Rows, contact)
 		}
-		for _, contact := range found.Items {
-			if page.fits(contact) {
-				page.Rows = append(page.Rows, contact)
-			}
-		}
-		read += len(found.Items)
-		if after = found.Next; after == "" || !searches || len(page.Rows) >= contactsOnPage || read >= mostSearched {
-			break
-		}
+		return fits
+	})
+	if err != nil {
+		return nil, err
 	}
 	if after != "" {
 		page.Next = addressOf(path, "q", page.Search, "tag", page.Tag, "after", after)

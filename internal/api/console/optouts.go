@@ -41,33 +41,26 @@ func (v *visit) optOutsPage(filled form) (*optOutsPage, error) {
 	if len(page.Words) == 0 {
 		page.Words = campaign.DefaultOptOutWords()
 	}
-	after, size, read := v.query("after"), optOutsOnPage, 0
+	after, wanted := v.query("after"), digits(page.Search)
 	if after != "" {
 		page.First = addressOf("/opt-outs", "q", page.Search)
 	}
-	wanted := digits(page.Search)
-	if page.Search != "" {
-		size = searchPage
+	read := func(after string, size int) (client.Page[client.Suppression], error) {
+		return v.api.Operations().ListSuppressions(v.context(), client.ListSuppressionsQuery{After: after, Size: size})
 	}
-	for {
-		found, err := v.api.Operations().ListSuppressions(v.context(), client.ListSuppressionsQuery{After: after, Size: size})
-		if err != nil {
-			return nil, err
+	after, err := search(searching{after: after, onPage: optOutsOnPage, narrow: page.Search != ""}, read, func(item client.Suppression) bool {
+		fits := page.Search == "" || (wanted != "" && strings.Contains(item.Phone, wanted)) || contains(page.Search, item.Source)
+		if fits {
+			page.Rows = append(page.Rows, item)
 		}
-		for _, item := range found.Items {
-			if page.Search == "" || (wanted != "" && strings.Contains(item.Phone, wanted)) || contains(page.Search, item.Source) {
-				page.Rows = append(page.Rows, item)
-			}
-		}
-		read += len(found.Items)
-		if after = found.Next; after == "" || page.Search == "" || len(page.Rows) >= optOutsOnPage || read >= mostSearched {
-			break
-		}
+		return fits
+	})
+	if err != nil {
+		return nil, err
 	}
 	if after != "" {
 		page.Next = addressOf("/opt-outs", "q", page.Search, "after", after)
 	}
-	var err error
 	page.Audit, err = v.optOutAudit()
 	return page, err
 }

@@ -231,9 +231,11 @@ func (p *page) fill(name, text string) {
 // evaluate runs a script in a page and gives its result.
 func evaluate[T any](p *page, script string) T {
 	p.t.Helper()
-	result, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
-	for err != nil && gaveWay(err) && p.ctx.Err() == nil {
-		result, err = chromedp.Run(p.ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	result, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	for err != nil && gaveWay(err) && ctx.Err() == nil {
+		result, err = chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	}
 	if err != nil {
 		p.t.Fatalf("evaluate %.200s: %v", script, err)

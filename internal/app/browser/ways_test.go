@@ -45,7 +45,7 @@ func TestAPageWorksWithoutScripts(t *testing.T) {
 	w := start(t)
 	phone := w.phone("+5491150000001")
 	p := w.open("es", "/sessions")
-	p.do("turn scripts off", call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+	p.scripts(false)
 	p.visit("/sessions/new")
 	p.fill("user_id", "ana")
 	p.press("Crear sesión")
@@ -59,6 +59,12 @@ func TestAPageWorksWithoutScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.lookAgainUntil(`document.body.innerText.includes("El teléfono quedó vinculado")`)
+}
+
+// scripts turns the scripts of the pages that come on or off.
+func (p *page) scripts(on bool) {
+	p.t.Helper()
+	p.do("turn scripts on or off", call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}))
 }
 
 // lookAgainUntil loads the page again until an expression of JavaScript is true.

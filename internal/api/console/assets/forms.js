@@ -1,4 +1,5 @@
-// Forms: questions before what cannot be taken back, buttons that cannot be pressed twice, and the focus on the first mistake.
+// Forms: questions before what cannot be taken back, buttons that cannot be pressed twice, steps that go on by themselves, and the focus on the first
+// mistake.
 
 export function startForms(root) {
   root.addEventListener("submit", (event) => {
@@ -22,5 +23,7 @@ export function startForms(root) {
   root.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form?.requestSubmit();
   });
+  // The next step of something long, which has a button to go on without scripts.
+  root.querySelector("form[data-goes-on]")?.requestSubmit();
   root.querySelector("[aria-invalid=true]")?.focus();
 }
