@@ -60,7 +60,7 @@ func (a *API) createKey(ctx context.Context, input *createKeyInput) (*newKeyOutp
 	if err != nil {
 		return nil, a.problem(ctx, "create key", err)
 	}
-	a.audit(ctx, campaign.AuditEntry{Action: "key.created", Subject: made.ID, UserID: made.User, Detail: string(made.Role) + ", " + made.Name})
+	a.audit(ctx, campaign.AuditEntry{Action: campaign.AuditKeyCreated, Subject: made.ID, UserID: made.User, Detail: string(made.Role) + ", " + made.Name})
 	output := &newKeyOutput{CacheControl: neverKept}
 	output.Body.KeyView, output.Body.Key = a.viewKey(access.Listed{Key: made}), secret
 	return output, nil
@@ -105,7 +105,7 @@ func (a *API) revokeKey(ctx context.Context, input *KeyInput) (*keyOutput, error
 	if err != nil {
 		return nil, a.problem(ctx, "revoke key", err)
 	}
-	a.audit(ctx, campaign.AuditEntry{Action: "key.revoked", Subject: revoked.ID, UserID: revoked.User, Detail: revoked.Name})
+	a.audit(ctx, campaign.AuditEntry{Action: campaign.AuditKeyRevoked, Subject: revoked.ID, UserID: revoked.User, Detail: revoked.Name})
 	return &keyOutput{Body: a.viewKey(revoked)}, nil
 }
 

@@ -172,7 +172,7 @@ func (a *API) retryCampaign(ctx context.Context, input *retryInput) (*campaignOu
 	if err != nil {
 		return nil, a.problem(ctx, "retry campaign", err)
 	}
-	a.audit(ctx, campaign.AuditEntry{Action: "campaign.retried", Subject: string(input.ID), Detail: fmt.Sprintf("%s: %d", input.Body.Scope, reopened)})
+	a.audit(ctx, campaign.AuditEntry{Action: campaign.AuditCampaignRetried, Subject: string(input.ID), Detail: fmt.Sprintf("%s: %d", input.Body.Scope, reopened)})
 	return a.alterCampaign(ctx, input.ID, "retry campaign", func(c campaign.Campaign) (campaign.Campaign, error) {
 		return campaign.Apply(c, campaign.Retry, a.now().UTC())
 	})
@@ -272,7 +272,7 @@ func (a *API) deleteCampaign(ctx context.Context, input *CampaignInput) (*struct
 	}
 	counts, err := a.options.Deliveries.Counts(ctx, input.ID)
 	if err == nil {
-		err = a.record(ctx, campaign.AuditEntry{Action: "campaign.deleted", Subject: string(input.ID), UserID: found.UserID, Detail: counts.String()})
+		err = a.record(ctx, campaign.AuditEntry{Action: campaign.AuditCampaignDeleted, Subject: string(input.ID), UserID: found.UserID, Detail: counts.String()})
 	}
 	if err == nil {
 		err = a.options.Campaigns.Delete(ctx, input.ID)

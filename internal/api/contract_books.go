@@ -99,7 +99,7 @@ func contractOfConsent() map[string]described {
 			answer: "phone,reason,source,created_at\n+5491155550109,opt_out,contact,2026-03-02T12:00:00Z\n"},
 		"remove-suppression": {tag: "Consent", text: "Lets a number be written to again. Do it only when the person asked for it: the audit keeps that it was done.", refusals: append(badPhone(), noRecord())},
 		"list-audit": {tag: "Consent", text: "Lists what must be provable later, newest first: opt-outs, deletions, repairs of the queue, webhooks.",
-			answer:   listBody[AuditView]{Items: []AuditView{{At: after(time.Hour), Action: "suppression.added", Actor: "api", Subject: "+5491155550109", Detail: "opt_out, contact"}}},
+			answer:   listBody[AuditView]{Items: []AuditView{{At: after(time.Hour), Action: campaign.AuditOptOutAdded, Actor: "api", Subject: "+5491155550109", Detail: "opt_out, contact"}}},
 			refusals: []*fault.Error{badCursor()}},
 	}
 }

@@ -42,7 +42,7 @@ type editFailedJobInput struct {
 func (a *API) editFailedJob(ctx context.Context, input *editFailedJobInput) (*failedJobOutput, error) {
 	job, err := a.options.FailedJobs.Edit(ctx, input.Entry, input.Body.Payload, editor(ctx, input.Operator))
 	if err == nil {
-		err = a.recordJob(ctx, "job.edited", job, input.OperatorInput, "")
+		err = a.recordJob(ctx, campaign.AuditJobEdited, job, input.OperatorInput, "")
 	}
 	if err != nil {
 		return nil, a.problem(ctx, "edit failed job", err)
@@ -51,7 +51,7 @@ func (a *API) editFailedJob(ctx context.Context, input *editFailedJobInput) (*fa
 }
 
 // recordJob writes into the audit what is done to a failed job. It is written before it is done: nothing is done to somebody's queue without a trace.
-func (a *API) recordJob(ctx context.Context, action string, job events.FailedJob, operator OperatorInput, detail string) error {
+func (a *API) recordJob(ctx context.Context, action campaign.AuditAction, job events.FailedJob, operator OperatorInput, detail string) error {
 	about := fmt.Sprintf("failed job %d, %s %s", job.Entry, job.LastError.Class, job.LastError.Code)
 	if detail != "" {
 		about += ": " + detail
@@ -98,7 +98,7 @@ func (a *API) replay(ctx context.Context, entry uint64, force bool, operator Ope
 		if force {
 			detail = "with force"
 		}
-		if err := a.recordJob(ctx, "job.replayed", job, operator, detail); err != nil {
+		if err := a.recordJob(ctx, campaign.AuditJobReplayed, job, operator, detail); err != nil {
 			return "", err
 		}
 	}
@@ -123,7 +123,7 @@ func (a *API) discardFailedJob(ctx context.Context, input *discardInput) (*struc
 func (a *API) discard(ctx context.Context, entry uint64, reason string, operator OperatorInput) error {
 	job, err := a.options.FailedJobs.Get(ctx, entry)
 	if err == nil {
-		err = a.recordJob(ctx, "job.discarded", job, operator, reason)
+		err = a.recordJob(ctx, campaign.AuditJobDiscarded, job, operator, reason)
 	}
 	if err == nil {
 		err = a.options.FailedJobs.Discard(ctx, entry)

@@ -92,7 +92,7 @@ func (a *API) suppress(ctx context.Context, audience campaign.Audience, reason, 
 		err := a.options.Suppressions.Add(ctx, batch)
 		for _, added := range batch {
 			if err == nil {
-				err = a.record(ctx, campaign.AuditEntry{Action: "suppression.added", Subject: added.Phone, Detail: reason + ", " + source})
+				err = a.record(ctx, campaign.AuditEntry{Action: campaign.AuditOptOutAdded, Subject: added.Phone, Detail: reason + ", " + source})
 			}
 		}
 		batch = batch[:0]
@@ -136,7 +136,7 @@ func (a *API) removeSuppression(ctx context.Context, input *removeSuppressionInp
 		err = a.options.Suppressions.Remove(ctx, phone)
 	}
 	if err == nil {
-		err = a.record(ctx, campaign.AuditEntry{Action: "suppression.removed", Subject: phone, Detail: input.Reason})
+		err = a.record(ctx, campaign.AuditEntry{Action: campaign.AuditOptOutRemoved, Subject: phone, Detail: input.Reason})
 	}
 	if err != nil {
 		return nil, a.problem(ctx, "remove suppression", err)
@@ -160,9 +160,9 @@ func (a *API) audit(ctx context.Context, entry campaign.AuditEntry) {
 
 // AuditView is one entry of the audit.
 type AuditView struct {
-	At     time.Time `json:"at"`
-	Action string    `json:"action" doc:"A stable word."`
-	Actor  string    `json:"actor" doc:"The id of the key that did it, or contact for a person who wrote an opt-out word."`
+	At     time.Time            `json:"at"`
+	Action campaign.AuditAction `json:"action" doc:"A stable word."`
+	Actor  string               `json:"actor" doc:"The id of the key that did it, or contact for a person who wrote an opt-out word."`
 	// ActorName is that of the time: a key keeps its name.
 	ActorName string `json:"actor_name,omitempty" doc:"What the key is called."`
 	Subject   string `json:"subject" doc:"What it was done to: an id or a phone number."`

@@ -72,7 +72,7 @@ func (a *API) createWebhook(ctx context.Context, input *createWebhookInput) (*se
 	if err != nil {
 		return nil, a.problem(ctx, "create webhook", err)
 	}
-	a.audit(ctx, campaign.AuditEntry{Action: "webhook.created", Subject: made.ID, UserID: made.UserID})
+	a.audit(ctx, campaign.AuditEntry{Action: campaign.AuditWebhookCreated, Subject: made.ID, UserID: made.UserID})
 	return a.showSecret(made, secret), nil
 }
 
@@ -116,7 +116,7 @@ func (a *API) editWebhook(ctx context.Context, input *editWebhookInput) (*webhoo
 	if err != nil {
 		return nil, a.problem(ctx, "edit webhook", err)
 	}
-	a.audit(ctx, campaign.AuditEntry{Action: "webhook.changed", Subject: changed.ID, UserID: changed.UserID})
+	a.audit(ctx, campaign.AuditEntry{Action: campaign.AuditWebhookChanged, Subject: changed.ID, UserID: changed.UserID})
 	return &webhookOutput{Body: a.viewWebhook(changed)}, nil
 }
 
@@ -124,7 +124,7 @@ func (a *API) deleteWebhook(ctx context.Context, input *WebhookInput) (*struct{}
 	if err := a.webhooks().Delete(ctx, input.ID); err != nil {
 		return nil, a.problem(ctx, "delete webhook", err)
 	}
-	a.audit(ctx, campaign.AuditEntry{Action: "webhook.deleted", Subject: input.ID})
+	a.audit(ctx, campaign.AuditEntry{Action: campaign.AuditWebhookDeleted, Subject: input.ID})
 	return nil, nil //nolint:nilnil // huma's answer without a body
 }
 
@@ -133,7 +133,7 @@ func (a *API) rotateWebhook(ctx context.Context, input *WebhookInput) (*secretOu
 	if err != nil {
 		return nil, a.problem(ctx, "rotate webhook", err)
 	}
-	a.audit(ctx, campaign.AuditEntry{Action: "webhook.rotated", Subject: changed.ID, UserID: changed.UserID})
+	a.audit(ctx, campaign.AuditEntry{Action: campaign.AuditWebhookRotated, Subject: changed.ID, UserID: changed.UserID})
 	return a.showSecret(changed, secret), nil
 }
 

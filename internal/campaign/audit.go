@@ -13,12 +13,39 @@ import (
 	"github.com/dannsalud/broadcaster/internal/store"
 )
 
+// AuditAction is a stable word for what was done: what it was done to, and how.
+type AuditAction string
+
+// What is kept.
+const (
+	AuditOptOutAdded     AuditAction = "suppression.added"
+	AuditOptOutRemoved   AuditAction = "suppression.removed"
+	AuditCampaignRetried AuditAction = "campaign.retried"
+	AuditCampaignDeleted AuditAction = "campaign.deleted"
+	AuditWebhookCreated  AuditAction = "webhook.created"
+	AuditWebhookChanged  AuditAction = "webhook.changed"
+	AuditWebhookRotated  AuditAction = "webhook.rotated"
+	AuditWebhookDeleted  AuditAction = "webhook.deleted"
+	AuditKeyCreated      AuditAction = "key.created"
+	AuditKeyRevoked      AuditAction = "key.revoked"
+	AuditJobCancelled    AuditAction = "job.cancelled"
+	AuditJobEdited       AuditAction = "job.edited"
+	AuditJobReplayed     AuditAction = "job.replayed"
+	AuditJobDiscarded    AuditAction = "job.discarded"
+)
+
+// AuditActions lists all of them. People read each as a sentence, so that no other word is written.
+func AuditActions() []AuditAction {
+	return []AuditAction{AuditOptOutAdded, AuditOptOutRemoved, AuditCampaignRetried, AuditCampaignDeleted,
+		AuditWebhookCreated, AuditWebhookChanged, AuditWebhookRotated, AuditWebhookDeleted, AuditKeyCreated, AuditKeyRevoked,
+		AuditJobCancelled, AuditJobEdited, AuditJobReplayed, AuditJobDiscarded}
+}
+
 // AuditEntry is something that must be provable later, when what it was about may be gone: who asked not to be written to, who took that back, what
 // was deleted.
 type AuditEntry struct {
-	At time.Time `json:"at"`
-	// Action is a stable word ("suppression.added", "campaign.deleted").
-	Action string `json:"action"`
+	At     time.Time   `json:"at"`
+	Action AuditAction `json:"action"`
 	// Actor is who did it: the id of a key, or "contact" for a person who wrote an opt-out word. ActorName is what the key was called then.
 	Actor     string `json:"actor"`
 	ActorName string `json:"actor_name,omitempty"`
@@ -35,7 +62,7 @@ const auditFolder = "audit"
 
 // Record adds an entry. The same one again changes nothing.
 func (a Audit) Record(ctx context.Context, entry AuditEntry) error {
-	sum := sha256.Sum256([]byte(strings.Join([]string{entry.Action, entry.Actor, entry.Subject, entry.Detail}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(entry.Action), entry.Actor, entry.Subject, entry.Detail}, "\x00")))
 	// The newest comes first in the order of ids.
 	id := fmt.Sprintf("%016x-%s", math.MaxInt64-entry.At.UnixNano(), hex.EncodeToString(sum[:8]))
 	document, err := encodeDocument(id, entry)

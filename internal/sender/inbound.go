@@ -94,7 +94,7 @@ func (i *Inbound) optOut(ctx context.Context, fact events.MessageReceived) error
 	if _, suppressed := before[key]; err != nil || suppressed && len(known) > 0 {
 		return err
 	}
-	entry := campaign.AuditEntry{At: at, Action: "suppression.added", Actor: "contact", Subject: fact.Phone,
+	entry := campaign.AuditEntry{At: at, Action: campaign.AuditOptOutAdded, Actor: "contact", Subject: fact.Phone,
 		Detail: fmt.Sprintf("wrote %q to %s", shortened(fact.Text), fact.SessionID)}
 	if err := (campaign.Audit{Documents: i.options.Documents}).Record(ctx, entry); err != nil {
 		return err

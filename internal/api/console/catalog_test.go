@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
@@ -226,6 +227,7 @@ func TestEveryWordOfAListHasItsLabel(t *testing.T) {
 		"problem.class":   words(fault.Classes()...),
 		"sessions.entry":  words(session.EntryKinds()...),
 		"campaigns.state": words(campaign.States()...), "campaigns.delivery": words(campaign.DeliveryStates()...),
+		"activity.did": words(campaign.AuditActions()...), "activity.area": activityAreas(), "activity.role": words(access.Viewer, access.Operator, access.Admin),
 		"failed.kind": jobKinds(), "failed.class": words(fault.Classes()...), "failed.why": words(fault.Classes()...), "failed.advice": words(fault.Classes()...),
 	} {
 		for _, code := range codes {

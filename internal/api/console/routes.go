@@ -19,7 +19,7 @@ type route struct {
 // routes lists every page. Each area has its own list, in its own file.
 func routes() []route {
 	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), limitRoutes(),
-		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), failedRoutes())
+		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), failedRoutes(), activityRoutes())
 }
 
 // place is an entry of the navigation.
@@ -38,8 +38,12 @@ func places() []place {
 		{"contacts", "/contacts", access.Viewer},
 		{"optouts", "/opt-outs", access.Viewer},
 		{"failed", failedPath, access.Viewer},
+		{"activity", activityPath, access.Viewer},
 	}
 }
+
+// sharedPlaces are closed to keys of one user: what they show belongs to all users.
+func sharedPlaces() []string { return []string{"optouts", "activity"} }
 
 // page turns a route into a handler: it finds out who calls and in what language, and answers for errors.
 func (c *Console) page(r route) http.Handler {

@@ -62,7 +62,7 @@ func (v *visit) view(data any, notices ...notice) view {
 		Zone: v.console.options.Zone.String(), Version: v.console.options.Version, Now: v.console.now(), Data: data,
 	}
 	for _, p := range places() {
-		if v.caller.May(p.Role) {
+		if v.caller.May(p.Role) && (v.caller.User == "" || !isOneOf(p.Name, sharedPlaces())) {
 			made.Places = append(made.Places, p)
 		}
 	}

@@ -100,6 +100,12 @@ func TestAKeyOfOneUserShowsThatUsersSessionsOnly(t *testing.T) {
 	p := w.openAs(w.keyOf("operator", "ana"), "es", "/sessions")
 	p.see("De Ana")
 	p.see("1 sesión en total")
+	if open := evaluate[int](p, `document.querySelectorAll('nav a[href="/activity"], nav a[href="/opt-outs"]').length`); open != 0 {
+		t.Errorf("%d places are offered that are closed to this key", open)
+	}
+	if evaluate[int](p, `document.querySelectorAll('nav a[href="/failed-jobs"]').length`) != 1 {
+		t.Error("the failed jobs are not offered")
+	}
 	p.visit("/sessions/" + other.ID)
 	p.see("No existe, o ya no está.")
 	p.visit("/sessions/new")
