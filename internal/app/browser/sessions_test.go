@@ -3,7 +3,6 @@ package browser_test
 import (
 	"encoding/json"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,56 +10,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/wasim"
 )
-
-// TestAPersonLinksAPhone: a session is created, the phone reads the QR from the screen, and the page says so without being loaded again.
-func TestAPersonLinksAPhone(t *testing.T) {
-	t.Parallel()
-	rows := map[string]struct{ create, name, save, start, scan, ready, list, created string }{
-		"es": {"Nueva sesión", "Recepción", "Crear sesión", "Mostrar el código QR", "Escanee el código", "El teléfono quedó vinculado", "Sesiones",
-			"Se creó la sesión Recepción."},
-		"en": {"New session", "Reception", "Create session", "Show the QR code", "Scan the code", "The phone is linked", "Sessions",
-			"The session Reception was created."},
-	}
-	for language, said := range rows {
-		t.Run(language, func(t *testing.T) {
-			t.Parallel()
-			w := start(t)
-			phone := w.phone("+5491150000001")
-			p := w.open(language, "/")
-			p.see(said.list)
-			p.checkPage("sessions-empty")
-			p.press(said.create)
-			p.see(said.save)
-			p.checkPage("session-new")
-			p.fill("user_id", "ana")
-			p.fill("name", said.name)
-			p.press(said.save)
-			p.see(said.created)
-			if !strings.HasPrefix(p.path(), "/sessions/ses_") {
-				t.Errorf("a new session is shown at %s", p.path())
-			}
-			p.checkPage("session-new-made")
-			p.do("go to the link", clickOn(`main a[href$="/link"]`))
-			p.see(said.start)
-			p.checkPage("link-begin")
-			p.press(said.start)
-			p.see(said.scan)
-			p.do("see the code", shown("img.code-picture"))
-			p.checkPage("link-qr")
-			if err := phone.ScanQR(t.Context(), p.readQR()); err != nil {
-				t.Fatal(err)
-			}
-			p.see(said.ready)
-			p.checkPage("link-ready")
-			p.do("go to the session", clickOn(`main a.button[href^="/sessions/"]`))
-			p.find("#history")
-			p.checkPage("session")
-			p.visit("/sessions")
-			p.see(said.name)
-			p.checkPage("sessions")
-		})
-	}
-}
 
 // openLink creates a session by the API and opens the page of its link.
 func (w *world) openLink(language string) (*page, string) {
