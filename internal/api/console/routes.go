@@ -19,7 +19,7 @@ type route struct {
 // routes lists every page. Each area has its own list, in its own file.
 func routes() []route {
 	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), limitRoutes(),
-		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes())
+		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), keyRoutes())
 }
 
 // place is an entry of the navigation.
@@ -37,6 +37,7 @@ func places() []place {
 		{"campaigns", "/campaigns", access.Viewer},
 		{"contacts", "/contacts", access.Viewer},
 		{"optouts", "/opt-outs", access.Viewer},
+		{"keys", "/keys", access.Admin},
 	}
 }
 
