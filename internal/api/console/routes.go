@@ -19,7 +19,7 @@ type route struct {
 // routes lists every page. Each area has its own list, in its own file.
 func routes() []route {
 	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), limitRoutes(),
-		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), keyRoutes())
+		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), keyRoutes(), webhookRoutes())
 }
 
 // place is an entry of the navigation.
@@ -38,6 +38,7 @@ func places() []place {
 		{"contacts", "/contacts", access.Viewer},
 		{"optouts", "/opt-outs", access.Viewer},
 		{"keys", "/keys", access.Admin},
+		{"webhooks", "/webhooks", access.Admin},
 	}
 }
 

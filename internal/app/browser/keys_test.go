@@ -83,10 +83,10 @@ func TestOnlyAnAdministratorSeesTheKeys(t *testing.T) {
 	w := start(t)
 	p := w.openAs(w.keyOf("operator", ""), "es", "/sessions")
 	p.see("Todavía no hay sesiones.")
-	if offers := evaluate[int](p, `document.querySelectorAll('a[href="/keys"]').length`); offers != 0 {
+	if offers := evaluate[int](p, `document.querySelectorAll('a[href="/keys"], a[href="/webhooks"]').length`); offers != 0 {
 		t.Error("an operator is offered the keys")
 	}
-	for _, path := range []string{"/keys"} {
+	for _, path := range []string{"/keys", "/webhooks"} {
 		p.visit(path)
 		p.see("Su clave no permite hacer esto.")
 	}
