@@ -439,6 +439,12 @@ func (o Operations) ReplayFailedJob(ctx context.Context, entry uint64, body Repl
 	return answer, err
 }
 
+// GetHealth is get-health. Says how the parts of the service do, for a page that people read. It answers 200 also when parts are down; an orchestrator asks /readyz.
+func (o Operations) GetHealth(ctx context.Context, options ...Option) (answer Health, err error) {
+	err = o.client.send(ctx, outgoing{method: http.MethodGet, path: "/v1/health", options: options}, &answer)
+	return answer, err
+}
+
 // ListJobsQuery narrows ListJobs; what is zero is not said.
 type ListJobsQuery struct {
 	// The cursor that the previous page gave as next; empty: the first page.

@@ -470,6 +470,17 @@ type FetchMediaRequest struct {
 	URL string `json:"url"`
 }
 
+// Health is the schema HealthView in the document.
+type Health struct {
+	// The version of the WhatsApp library; absent: this build does not say.
+	Library string `json:"library,omitempty"`
+	// When the WhatsApp library was made: WhatsApp retires old ones within months.
+	LibraryMade time.Time `json:"library_made,omitzero"`
+	Parts       []Part    `json:"parts"`
+	// The version of the process that answers.
+	Version string `json:"version"`
+}
+
 // History is the schema HistoryView in the document.
 type History struct {
 	// At most 50, newest first.
@@ -711,6 +722,20 @@ type Note struct {
 	Code string `json:"code"`
 	En   string `json:"en"`
 	Es   string `json:"es"`
+}
+
+// Part is the schema PartView in the document.
+type Part struct {
+	// Jobs that workers have.
+	InHand int `json:"in_hand,omitempty"`
+	// database and broker, as /readyz names them; linker and sender, the workers of all processes together.
+	Name string `json:"name"`
+	// When the oldest job that has not ended was queued.
+	Oldest time.Time `json:"oldest,omitzero"`
+	// ok: it answers, or waits for work; busy: all workers have their hands full; unavailable: it does not answer, or no worker is there; unknown: the queue would have to say.
+	State string `json:"state"`
+	// Jobs that no worker had yet.
+	Waiting int `json:"waiting,omitempty"`
 }
 
 // PasskeyAnswer is the schema PasskeyAnswer in the document.

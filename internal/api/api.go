@@ -90,6 +90,8 @@ type Options struct {
 	RequestTimeout time.Duration
 	// Webhooks is the book of subscriptions.
 	Webhooks webhook.Subscriptions
+	// Health is what this process knows of its own parts.
+	Health HealthOptions
 	// Limits are those of a session of which nothing else is said; the zero value is none, which only suits a simulator.
 	Limits campaign.Limits
 	// Hours are those of a campaign that says nothing else, TimeZone the zone of hours that name none; zero: always, and campaign.DefaultTimeZone.

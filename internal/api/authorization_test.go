@@ -141,6 +141,7 @@ func table() []rule {
 		{"GET /v1/jobs/{sequence}", access.Viewer, hidden, ""},
 		{"POST /v1/jobs/{sequence}/cancel", access.Operator, hidden, ""},
 		{"GET /v1/queues", access.Viewer, closed, ""},
+		{"GET /v1/health", access.Viewer, closed, ""},
 
 		{"POST /v1/webhooks", access.Admin, made, `{"url":"https://example.com/hook","events":["*"],"user_id":"{user}"}`},
 		{"GET /v1/webhooks", access.Admin, filtered, ""},

@@ -47,7 +47,7 @@ func contract() map[string]described {
 	whole := map[string]described{}
 	for _, part := range []map[string]described{
 		contractOfSessions(), contractOfLinks(), contractOfEgresses(), contractOfCampaigns(), contractOfControl(), contractOfResults(), contractOfMessages(),
-		contractOfLists(), contractOfMedia(), contractOfConsent(), contractOfFailedJobs(), contractOfJobs(), contractOfWebhooks(), contractOfKeys(),
+		contractOfLists(), contractOfMedia(), contractOfConsent(), contractOfFailedJobs(), contractOfJobs(), contractOfWebhooks(), contractOfKeys(), contractOfHealth(),
 	} {
 		maps.Copy(whole, part)
 	}

@@ -168,6 +168,7 @@ func queuePermissions() map[string]permission {
 		"GET /v1/jobs/{sequence}":              reads,
 		"POST /v1/jobs/{sequence}/cancel":      works,
 		"GET /v1/queues":                       {role: access.Viewer, shared: sharedQueue},
+		"GET /v1/health":                       {role: access.Viewer, shared: sharedQueue},
 	}
 }
 

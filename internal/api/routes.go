@@ -79,6 +79,7 @@ func (a *API) routes() (http.Handler, error) {
 	a.registerWebhooks(doors)
 	a.registerEvents(doors)
 	a.registerKeys(doors)
+	a.registerHealth(doors)
 	if err := protect(doors.OpenAPI(), a.permissions); err != nil {
 		return nil, err
 	}

@@ -185,7 +185,7 @@ func (a *App) wireAPI(ctx context.Context, p *parts) error {
 		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency, Webhooks: p.webhooks,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,
-		AllowedOrigins: a.options.AllowedOrigins, ReplaysPerSecond: a.options.ReplaysPerSecond, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(),
+		AllowedOrigins: a.options.AllowedOrigins, ReplaysPerSecond: a.options.ReplaysPerSecond, Log: a.options.Log, Registerer: a.registry, Version: ops.Version(), Health: p.healthOptions(),
 	})
 	if err != nil {
 		return err

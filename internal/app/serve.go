@@ -12,6 +12,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/ops"
+	"github.com/dannsalud/broadcaster/internal/wa"
 )
 
 // phase is a group of parts that stop together.
@@ -125,6 +126,16 @@ func (p *parts) checks() []ops.Check {
 		checks = append(checks, ops.Check{Name: "leases", Probe: p.keeper.Health})
 	}
 	return checks
+}
+
+// healthOptions are what the API says of this process to people.
+func (p *parts) healthOptions() api.HealthOptions {
+	built := wa.BuiltWith()
+	known := api.HealthOptions{Probes: map[string]func(context.Context) error{}, Library: built.Version, LibraryMade: built.Made}
+	for _, check := range p.checks() {
+		known.Probes[check.Name] = check.Probe
+	}
+	return known
 }
 
 // handler is every page of this process: health and metrics, and the API behind the console where there is one.

@@ -296,7 +296,7 @@ func (b *Bus) Queues(ctx context.Context) ([]events.Queue, error) {
 		}
 		info := found.CachedInfo()
 		queue := events.Queue{Consumer: c.name, Stream: c.stream, Description: c.description, Pending: int(info.NumPending), // #nosec G115 -- a count of messages
-			InHand: info.NumAckPending, MaxInHand: c.inFlight, Redelivered: info.NumRedelivered}
+			InHand: info.NumAckPending, MaxInHand: c.inFlight, Redelivered: info.NumRedelivered, Asking: info.NumWaiting}
 		if policy, known := policies()[c.kind]; known {
 			queue.Retries = events.RetryPolicy{Kind: c.kind, Attempts: policy.Attempts, MinDelay: policy.MinDelay, MaxDelay: policy.MaxDelay}
 		}

@@ -74,6 +74,9 @@ func TestTheQueueTellsWhereEachJobIs(t *testing.T) {
 	if sender.Pending != 2 || sender.InHand != 2 || sender.MaxInHand != 2 || sender.Retries.Attempts != 10 || !sender.Oldest.Equal(retrying.QueuedAt) {
 		t.Errorf("the queue is %+v", sender)
 	}
+	if linker := queues[slices.IndexFunc(queues, func(q events.Queue) bool { return q.Consumer == ConsumerLinker })]; linker.Asking != 0 {
+		t.Errorf("nobody links, and %d requests stand", linker.Asking)
+	}
 	close(release)
 }
 

@@ -51,6 +51,8 @@ type Queue struct {
 	// Pending jobs had no worker yet; InHand were given out and are not settled, and may be at most MaxInHand, over the whole fleet; Redelivered of
 	// them were given out more than once.
 	Pending, InHand, MaxInHand, Redelivered int
+	// Asking is how many requests for jobs stand: of workers that are there and have room.
+	Asking int
 	// Oldest is when the oldest job that has not ended was queued; zero: there is none. Of facts it is when the oldest unread one happened.
 	Oldest time.Time
 	// Retries is the policy of what it hands out.

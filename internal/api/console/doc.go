@@ -38,7 +38,8 @@
 //
 // Live parts: an element with data-live="campaign_changed message_receipt" and data-fragment="progress" holds {{template "fragment-progress" .}}, defined
 // in the same file. The script live.js fetches the page's address with ?fragment=progress, which draws that template alone, when one of the facts (by
-// their kinds, docs/queues.md) happened, and every ten seconds when there is no stream of facts. Something that a screen reader should say out loud stands in
+// their kinds, docs/queues.md) happened, and every ten seconds when there is no stream of facts; data-every="5" in place of data-live does so every
+// five seconds, for what no fact tells of, until the element has one with data-ended. Something that a screen reader should say out loud stands in
 // an element with role="status" outside of what is replaced; data-announce inside names its text.
 //
 // A browser test: internal/app/browser has the product, a simulated WhatsApp and one Chromium for all tests of the package. checkPage looks at the page

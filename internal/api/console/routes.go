@@ -19,7 +19,7 @@ type route struct {
 // routes lists every page. Each area has its own list, in its own file.
 func routes() []route {
 	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), limitRoutes(),
-		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), failedRoutes(), activityRoutes())
+		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), failedRoutes(), activityRoutes(), keyRoutes(), webhookRoutes(), healthRoutes())
 }
 
 // place is an entry of the navigation.
@@ -39,6 +39,9 @@ func places() []place {
 		{"optouts", "/opt-outs", access.Viewer},
 		{"failed", failedPath, access.Viewer},
 		{"activity", activityPath, access.Viewer},
+		{"keys", "/keys", access.Admin},
+		{"webhooks", "/webhooks", access.Admin},
+		{"health", "/health", access.Viewer},
 	}
 }
 

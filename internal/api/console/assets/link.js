@@ -25,13 +25,6 @@ export function startLink(root) {
     clearInterval(timer);
     timer = countdown(element);
   });
-  root.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy]");
-    if (!button) return;
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    const said = document.getElementById(element.dataset.status);
-    if (said) said.textContent = button.dataset.copied;
-  });
   if (element.querySelector("[data-ended]")) return;
   const stream = new EventSource(element.dataset.link);
   let last = Promise.resolve();

@@ -1,5 +1,6 @@
 // Live pages: an element with data-live (kinds of facts) and data-fragment is drawn anew when one of the facts happened. Facts come from the API's
-// stream of events; without it the page looks every few seconds.
+// stream of events; without it the page looks every few seconds. An element with data-every (seconds) is about what no fact tells of: it is drawn anew
+// at that pace until it has an element with data-ended.
 import { refresh } from "./fragment.js";
 
 const pollEvery = 10_000; // milliseconds
@@ -34,7 +35,18 @@ function soon(element) {
   return call;
 }
 
+function startTicking(root) {
+  for (const element of root.querySelectorAll("[data-every][data-fragment]")) {
+    const draw = soon(element);
+    const timer = setInterval(() => {
+      if (element.querySelector("[data-ended]")) return clearInterval(timer);
+      if (!document.hidden) draw();
+    }, Number(element.dataset.every) * 1000);
+  }
+}
+
 export function startLive(root) {
+  startTicking(root);
   const parts = [...root.querySelectorAll("[data-live][data-fragment]")].map((element) => ({
     kinds: element.dataset.live.split(/\s+/).filter(Boolean),
     refresh: soon(element),
