@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/internal/access"
 )
 
 // asViewer calls as a viewer.
@@ -61,5 +64,36 @@ func TestTheClientFollowsARealStream(t *testing.T) {
 		if !client.IsCode(err, "unknown_kind") {
 			t.Errorf("a kind that there is not: %v", err)
 		}
+	}
+}
+
+// TestAStreamEndsWithItsKey: one that was open when its key was revoked, and the key opens no other one.
+func TestAStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	s := startStage(t, 0, nil)
+	server := httptest.NewServer(s.api.Handler()) // with keys, unlike the stage's own
+	t.Cleanup(server.Close)
+	admin := access.Caller{Key: access.Terminal, Role: access.Admin}
+	key, secret, err := s.book.Create(t.Context(), admin, access.Wanted{Name: "x", Role: access.Viewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := client.New(server.URL, server.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.publish(changed("ana", 1))
+	var interrupted int
+	options := client.EventsOptions{After: "0", Interrupted: func(error, time.Duration) { interrupted++ }}
+	var last error
+	for event, err := range api.WithKey(secret).Events(t.Context(), options) {
+		if last = err; event.ID == "1" {
+			if _, err := s.book.Revoke(t.Context(), admin, key.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !client.IsCode(last, "key_revoked") || interrupted > 1 {
+		t.Errorf("ended with %v after %d interruptions", last, interrupted)
 	}
 }
