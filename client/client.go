@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -65,6 +66,8 @@ type Problem struct {
 	Code    string          `json:"code"`
 	RetryAt time.Time       `json:"retry_at"`
 	Errors  []ProblemDetail `json:"errors"`
+	// RetryAfter is after how long the same request is worth sending again, where the answer says so.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // ProblemDetail names one wrong place of a request.
@@ -124,7 +127,7 @@ func (c *Client) do(request *http.Request, out any) error {
 		return fmt.Errorf("read the API's answer: %w", err)
 	}
 	if answer.StatusCode >= http.StatusBadRequest {
-		return problemOf(answer.StatusCode, content)
+		return problemOf(answer, content)
 	}
 	if out == nil {
 		return nil
@@ -136,8 +139,20 @@ func (c *Client) do(request *http.Request, out any) error {
 }
 
 // problemOf reads an answer that is an error. One that is no problem document keeps its status.
-func problemOf(status int, content []byte) *Problem {
-	problem := &Problem{Status: status, Title: http.StatusText(status)}
+func problemOf(answer *http.Response, content []byte) *Problem {
+	problem := &Problem{Status: answer.StatusCode, Title: http.StatusText(answer.StatusCode)}
 	_ = json.Unmarshal(content, problem) // the same
+	problem.RetryAfter = retryAfter(answer.Header.Get("Retry-After"))
 	return problem
+}
+
+// retryAfter reads the header of this name: seconds, or a date. Zero for anything else.
+func retryAfter(text string) time.Duration {
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
 }

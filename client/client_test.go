@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -123,4 +124,45 @@ func contextThatEnded(t *testing.T) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx, cancel
+}
+
+// TestOnlyWhatIsLeftOutIsNotSaid: a user may be called "0", and zero may be meant where it is pointed to.
+func TestOnlyWhatIsLeftOutIsNotSaid(t *testing.T) {
+	t.Parallel()
+	asked := make(chan url.Values, 1)
+	api := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(1 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+			t.Error(err)
+		}
+		asked <- r.Form
+		fmt.Fprint(w, "{}")
+	}).Operations()
+	calls := []struct {
+		call func() error
+		want string
+	}{
+		{func() error {
+			_, err := api.ListCampaigns(t.Context(), client.ListCampaignsQuery{UserID: "0", SessionID: "false", After: "", State: []string{"0"}})
+			return err
+		}, "session_id=false&state=0&user_id=0"},
+		{func() error { _, err := api.ListCampaigns(t.Context(), client.ListCampaignsQuery{Size: 7}); return err }, "size=7"},
+		{func() error {
+			_, err := api.DeleteEgress(t.Context(), "ses_1", client.DeleteEgressQuery{Move: true})
+			return err
+		}, "move=true"},
+		{func() error { _, err := api.DeleteEgress(t.Context(), "ses_1", client.DeleteEgressQuery{}); return err }, ""},
+		{func() error {
+			form := client.PreviewCampaignUploadForm{Check: new(int), Text: "0", PhoneColumn: "false"}
+			_, err := api.PreviewCampaignUpload(t.Context(), client.Upload{Name: "a.csv", Content: strings.NewReader("x")}, form)
+			return err
+		}, "check=0&phone_column=false&text=0"},
+	}
+	for _, row := range calls {
+		if err := row.call(); err != nil {
+			t.Fatal(err)
+		}
+		if got := (<-asked).Encode(); got != row.want {
+			t.Errorf("said %q, want %q", got, row.want)
+		}
+	}
 }

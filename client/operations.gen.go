@@ -20,8 +20,8 @@ type ListAuditQuery struct {
 
 func (q ListAuditQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 
@@ -53,11 +53,11 @@ type ListCampaignsQuery struct {
 
 func (q ListCampaignsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
-	set(values, "user_id", q.UserID)
-	set(values, "session_id", q.SessionID)
-	set(values, "state", q.State)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
+	say(values, "user_id", q.UserID)
+	say(values, "session_id", q.SessionID)
+	sayAll(values, "state", q.State)
 	return values
 }
 
@@ -99,13 +99,13 @@ type PreviewCampaignUploadForm struct {
 
 func (f PreviewCampaignUploadForm) values() url.Values {
 	values := url.Values{}
-	set(values, "check", f.Check)
-	set(values, "default_region", f.DefaultRegion)
-	set(values, "phone_column", f.PhoneColumn)
-	set(values, "samples", f.Samples)
-	set(values, "session_id", f.SessionID)
-	set(values, "settings", f.Settings)
-	set(values, "text", f.Text)
+	sayPointed(values, "check", f.Check)
+	say(values, "default_region", f.DefaultRegion)
+	say(values, "phone_column", f.PhoneColumn)
+	say(values, "samples", f.Samples)
+	say(values, "session_id", f.SessionID)
+	say(values, "settings", f.Settings)
+	say(values, "text", f.Text)
 	return values
 }
 
@@ -133,12 +133,12 @@ type UploadCampaignForm struct {
 
 func (f UploadCampaignForm) values() url.Values {
 	values := url.Values{}
-	set(values, "default_region", f.DefaultRegion)
-	set(values, "name", f.Name)
-	set(values, "phone_column", f.PhoneColumn)
-	set(values, "session_id", f.SessionID)
-	set(values, "settings", f.Settings)
-	set(values, "text", f.Text)
+	say(values, "default_region", f.DefaultRegion)
+	say(values, "name", f.Name)
+	say(values, "phone_column", f.PhoneColumn)
+	say(values, "session_id", f.SessionID)
+	say(values, "settings", f.Settings)
+	say(values, "text", f.Text)
 	return values
 }
 
@@ -189,9 +189,9 @@ type ListDeliveriesQuery struct {
 
 func (q ListDeliveriesQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
-	set(values, "state", q.State)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
+	say(values, "state", q.State)
 	return values
 }
 
@@ -227,8 +227,8 @@ type ListRejectionsQuery struct {
 
 func (q ListRejectionsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 
@@ -253,8 +253,8 @@ type ListRepliesQuery struct {
 
 func (q ListRepliesQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 
@@ -314,10 +314,10 @@ type StreamEventsQuery struct {
 
 func (q StreamEventsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "kind", q.Kind)
-	set(values, "session_id", q.SessionID)
-	set(values, "campaign_id", q.CampaignID)
+	say(values, "after", q.After)
+	sayAll(values, "kind", q.Kind)
+	say(values, "session_id", q.SessionID)
+	say(values, "campaign_id", q.CampaignID)
 	return values
 }
 
@@ -350,15 +350,15 @@ type ListFailedJobsQuery struct {
 
 func (q ListFailedJobsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
-	set(values, "kind", q.Kind)
-	set(values, "class", q.Class)
-	set(values, "session_id", q.SessionID)
-	set(values, "campaign_id", q.CampaignID)
-	set(values, "since", q.Since)
-	set(values, "before", q.Before)
-	set(values, "text", q.Text)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
+	say(values, "kind", q.Kind)
+	say(values, "class", q.Class)
+	say(values, "session_id", q.SessionID)
+	say(values, "campaign_id", q.CampaignID)
+	sayTime(values, "since", q.Since)
+	sayTime(values, "before", q.Before)
+	say(values, "text", q.Text)
 	return values
 }
 
@@ -400,13 +400,13 @@ type CountFailedJobsQuery struct {
 
 func (q CountFailedJobsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "kind", q.Kind)
-	set(values, "class", q.Class)
-	set(values, "session_id", q.SessionID)
-	set(values, "campaign_id", q.CampaignID)
-	set(values, "since", q.Since)
-	set(values, "before", q.Before)
-	set(values, "text", q.Text)
+	say(values, "kind", q.Kind)
+	say(values, "class", q.Class)
+	say(values, "session_id", q.SessionID)
+	say(values, "campaign_id", q.CampaignID)
+	sayTime(values, "since", q.Since)
+	sayTime(values, "before", q.Before)
+	say(values, "text", q.Text)
 	return values
 }
 
@@ -457,9 +457,9 @@ type ListJobsQuery struct {
 
 func (q ListJobsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
-	set(values, "state", q.State)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
+	sayAll(values, "state", q.State)
 	return values
 }
 
@@ -515,8 +515,8 @@ type ListListsQuery struct {
 
 func (q ListListsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 
@@ -553,8 +553,8 @@ type ListContactsQuery struct {
 
 func (q ListContactsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 
@@ -582,9 +582,9 @@ type UploadContactsForm struct {
 
 func (f UploadContactsForm) values() url.Values {
 	values := url.Values{}
-	set(values, "default_region", f.DefaultRegion)
-	set(values, "phone_column", f.PhoneColumn)
-	set(values, "tags", f.Tags)
+	say(values, "default_region", f.DefaultRegion)
+	say(values, "phone_column", f.PhoneColumn)
+	say(values, "tags", f.Tags)
 	return values
 }
 
@@ -607,7 +607,7 @@ type UploadMediaForm struct {
 
 func (f UploadMediaForm) values() url.Values {
 	values := url.Values{}
-	set(values, "kind", f.Kind)
+	say(values, "kind", f.Kind)
 	return values
 }
 
@@ -660,10 +660,10 @@ type ListSessionsQuery struct {
 
 func (q ListSessionsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
-	set(values, "user_id", q.UserID)
-	set(values, "state", q.State)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
+	say(values, "user_id", q.UserID)
+	sayAll(values, "state", q.State)
 	return values
 }
 
@@ -704,7 +704,7 @@ type DeleteEgressQuery struct {
 
 func (q DeleteEgressQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "move", q.Move)
+	say(values, "move", q.Move)
 	return values
 }
 
@@ -817,8 +817,8 @@ type ListSuppressionsQuery struct {
 
 func (q ListSuppressionsQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 
@@ -853,10 +853,10 @@ type UploadSuppressionsForm struct {
 
 func (f UploadSuppressionsForm) values() url.Values {
 	values := url.Values{}
-	set(values, "default_region", f.DefaultRegion)
-	set(values, "phone_column", f.PhoneColumn)
-	set(values, "reason", f.Reason)
-	set(values, "source", f.Source)
+	say(values, "default_region", f.DefaultRegion)
+	say(values, "phone_column", f.PhoneColumn)
+	say(values, "reason", f.Reason)
+	say(values, "source", f.Source)
 	return values
 }
 
@@ -874,7 +874,7 @@ type RemoveSuppressionQuery struct {
 
 func (q RemoveSuppressionQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "reason", q.Reason)
+	say(values, "reason", q.Reason)
 	return values
 }
 
@@ -893,8 +893,8 @@ type ListWebhooksQuery struct {
 
 func (q ListWebhooksQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 
@@ -937,8 +937,8 @@ type ListWebhookDeliveriesQuery struct {
 
 func (q ListWebhookDeliveriesQuery) values() url.Values {
 	values := url.Values{}
-	set(values, "after", q.After)
-	set(values, "size", q.Size)
+	say(values, "after", q.After)
+	say(values, "size", q.Size)
 	return values
 }
 

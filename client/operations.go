@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -58,33 +57,31 @@ type outgoing struct {
 // escape gives what stands in a path for a parameter.
 func escape[T string | uint64](value T) string { return url.PathEscape(fmt.Sprint(value)) }
 
-// set says a value unless it is zero; what may be said to be zero is pointed to.
-func set[T string | int | *int | uint64 | bool | float64 | time.Time | []string](values url.Values, name string, value T) {
-	said := ""
-	switch value := any(value).(type) {
-	case string:
-		said = value
-	case int:
-		said = strconv.Itoa(value)
-	case *int:
-		if value != nil {
-			values.Set(name, strconv.Itoa(*value))
-		}
-		return
-	case bool:
-		said = strconv.FormatBool(value)
-	case time.Time:
-		if !value.IsZero() {
-			said = value.UTC().Format(time.RFC3339Nano)
-		}
-	case []string:
-		said = strings.Join(value, ",")
-	default:
-		said = fmt.Sprint(value)
+// say says a value unless it is the zero one. A text is never zero but the empty one: "0" and "false" are said.
+func say[T string | int | uint64 | bool | float64](values url.Values, name string, value T) {
+	var zero T
+	if value != zero {
+		values.Set(name, fmt.Sprint(value))
 	}
-	if !slices.Contains([]string{"", "0", "false"}, said) {
-		values.Set(name, said)
+}
+
+// sayPointed says what a pointer points to, also when that is zero.
+func sayPointed(values url.Values, name string, value *int) {
+	if value != nil {
+		values.Set(name, fmt.Sprint(*value))
 	}
+}
+
+// sayTime says a time unless it is the zero one.
+func sayTime(values url.Values, name string, value time.Time) {
+	if !value.IsZero() {
+		values.Set(name, value.UTC().Format(time.RFC3339Nano))
+	}
+}
+
+// sayAll says a list unless it is empty.
+func sayAll(values url.Values, name string, value []string) {
+	say(values, name, strings.Join(value, ","))
 }
 
 // send sends a request and reads a JSON answer into out (nil: it is dropped).
@@ -99,6 +96,15 @@ func (c *Client) send(ctx context.Context, made outgoing, out any) error {
 
 // open sends a request and gives the body of the answer, for as long as the context lasts. The caller closes it.
 func (c *Client) open(ctx context.Context, made outgoing) (io.ReadCloser, error) {
+	answer, err := c.answer(ctx, made)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+// answer sends a request and gives the answer, whose body lasts as long as the context. The caller closes it.
+func (c *Client) answer(ctx context.Context, made outgoing) (*http.Response, error) {
 	request, done, err := c.request(ctx, made)
 	if err != nil {
 		return nil, err
@@ -112,14 +118,14 @@ func (c *Client) open(ctx context.Context, made outgoing) (io.ReadCloser, error)
 		return nil, fmt.Errorf("call the API: %w", err)
 	}
 	if answer.StatusCode < http.StatusBadRequest {
-		return answer.Body, nil
+		return answer, nil
 	}
 	defer func() { _ = answer.Body.Close() }()
 	content, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswerBytes))
 	if err != nil {
 		return nil, fmt.Errorf("read the API's answer: %w", err)
 	}
-	return nil, problemOf(answer.StatusCode, content)
+	return nil, problemOf(answer, content)
 }
 
 // request makes a request. done has to be called when it was answered.

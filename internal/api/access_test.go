@@ -123,3 +123,47 @@ func TestRequestEndsInTime(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.raw)
 	}
 }
+
+// TestLoginCookieOverTLSIsSentOverTLSOnly: also where a proxy in front ends TLS, and when it is taken away.
+func TestLoginCookieOverTLSIsSentOverTLSOnly(t *testing.T) {
+	t.Parallel()
+	w := startTown(t)
+	for address, forwarded := range map[string]string{"https://host/login": "", "http://host/login": "https"} {
+		for name, act := range map[string]func(http.ResponseWriter, *http.Request) error{
+			"login": func(answer http.ResponseWriter, r *http.Request) error {
+				_, err := w.api.LogIn(answer, r, w.keys["viewer "])
+				return err
+			},
+			"logout": w.api.LogOut,
+		} {
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, address, nil)
+			request.Header.Set("X-Forwarded-Proto", forwarded)
+			recorder := httptest.NewRecorder()
+			if err := act(recorder, request); err != nil {
+				t.Fatal(err)
+			}
+			if cookie := recorder.Result().Cookies()[0]; !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode {
+				t.Errorf("%s at %s, forwarded %q: %+v", name, address, forwarded, cookie)
+			}
+		}
+	}
+}
+
+// TestPagesThatAreForAnybody: what needs no key, and that nothing else does without one.
+func TestPagesThatAreForAnybody(t *testing.T) {
+	t.Parallel()
+	w := startTown(t)
+	for _, page := range openPages() {
+		for _, key := range []string{"", "bcr_nonsense", w.keys["viewer ana"]} {
+			status, _ := w.ask(rule{route: page.route}, key, "ana")
+			if status != page.status {
+				t.Errorf("%s with a key of %d characters: %d, want %d", page.route, len(key), status, page.status)
+			}
+		}
+	}
+	for _, route := range []string{"GET /v1/nothing", "GET /v1/", "POST /v1/caller"} {
+		if status, body := w.ask(rule{route: route}, "", "ana"); status != http.StatusUnauthorized {
+			t.Errorf("%s without a key: %d %s", route, status, body)
+		}
+	}
+}

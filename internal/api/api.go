@@ -28,6 +28,7 @@ import (
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/feed"
 	"github.com/dannsalud/broadcaster/internal/guard"
+	"github.com/dannsalud/broadcaster/internal/origin"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 	"github.com/dannsalud/broadcaster/internal/webhook"
@@ -126,7 +127,7 @@ type Options struct {
 // API answers HTTP requests. Its methods may be called at the same time.
 type API struct {
 	options Options
-	origins originPatterns
+	origins origin.Patterns
 	metrics *metrics
 	// feed has the facts for the readers of the events; nil: there are none.
 	feed *feed.Feed
@@ -193,7 +194,7 @@ func New(options Options) (*API, error) {
 	if options.Events.Ticker == nil {
 		options.Events.Ticker = tick
 	}
-	origins, err := compileOrigins(options.AllowedOrigins)
+	origins, err := origin.Compile(options.AllowedOrigins)
 	if err != nil {
 		return nil, err
 	}

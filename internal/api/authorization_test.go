@@ -154,6 +154,21 @@ func table() []rule {
 	}
 }
 
+// openPage is a route outside /v1, which no key is needed for.
+type openPage struct {
+	route  string
+	status int
+}
+
+func openPages() []openPage {
+	return []openPage{
+		{"GET /docs", http.StatusOK}, // it leads to the next one
+		{"GET /docs/", http.StatusOK},
+		{"GET /openapi.json", http.StatusOK},
+		{"GET /nothing", http.StatusNotFound},
+	}
+}
+
 // shelfOfJobs has a failed and a live job of each user: entry and sequence 1 are ana's, 2 are bea's.
 type shelfOfJobs struct {
 	api.FailedJobs
@@ -275,7 +290,7 @@ func (w *town) ask(r rule, key, user string) (status int, body string) {
 	w.t.Helper()
 	method, path, _ := strings.Cut(r.route, " ")
 	ids := w.ids[user]
-	kind := strings.Split(path, "/")[2]
+	kind := strings.Split(path+"/", "/")[2]
 	path = strings.NewReplacer("{id}", ids[kind], "{entry}", ids[kind], "{sequence}", ids[kind], "{phone}", "+5491150000001").Replace(path)
 	sent := strings.NewReplacer("{user}", user, "{session}", ids["sessions"], "{tomorrow}", time.Now().Add(24*time.Hour).Format(time.RFC3339)).Replace(r.body)
 	var reader io.Reader = strings.NewReader(sent)

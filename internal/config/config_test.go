@@ -196,6 +196,7 @@ func TestOriginsMayBePatterns(t *testing.T) {
 		"*": false, "https://*": false, "https://*.*": false, "http://*:3000": false, "app.example.com": false, "ftp://example.com": false,
 		"https://example.com/": false, "https://example.com/path": false, "https://user@example.com": false, "https://a.example.com,": false,
 		"https://example.com?x=1": false, "https://example.com#x": false,
+		"https://app*.example.com": false, "http://192.168.*": false, "http://192.168.1.256": false, "http://host:0": false, "https://a..example.com": false,
 	} {
 		_, err := LoadAPI(map[string]string{"ALLOWED_ORIGINS": origin})
 		refused := "ALLOWED_ORIGINS"

@@ -1,11 +1,10 @@
 package config
 
 import (
-	"net/url"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
+
+	"github.com/dannsalud/broadcaster/internal/origin"
 )
 
 // Web are the settings of the HTTP API.
@@ -18,7 +17,7 @@ type Web struct {
 
 // Access are the settings of who may call the API.
 type Access struct {
-	AdminKey          Secret        `env:"ADMIN_KEY" allowed:"a key as \"broadcaster api-keys generate\" prints it: bcr_…" meaning:"An admin key of the API that there is from the start, so that somebody can make others. Once revoked it does not come back. Empty: the service makes one itself at its first start if a person watches at a terminal, and shows it there."`
+	AdminKey          Secret        `env:"ADMIN_KEY" allowed:"a key as \"broadcaster api-keys generate\" prints it: bcr_…" meaning:"An admin key of the API that there is from the start, so that somebody can make others. Once revoked it does not come back. Empty: the service makes one itself at its first start and prints it to standard output, once."`
 	RequestsPerSecond float64       `env:"REQUESTS_PER_SECOND" envDefault:"100" allowed:"a number from 1 to 10000" meaning:"How many requests one API key may make in a second, to each API process, with twice as many at once."`
 	RequestTimeout    time.Duration `env:"REQUEST_TIMEOUT" envDefault:"1m" allowed:"a duration from 5s to 10m" meaning:"How long one request may take; uploads, exports and repairs of many jobs may take ten times as long, and streams of events have no end."`
 }
@@ -40,16 +39,7 @@ func LoadAccess(environ map[string]string) (settings Access, err error) {
 
 func (w Web) check(c *checker) {
 	c.want(isAddress(w.Listen), "LISTEN")
-	c.want(!slices.ContainsFunc(w.AllowedOrigins, func(origin string) bool { return !isOrigin(origin) }), "ALLOWED_ORIGINS")
+	_, err := origin.Compile(w.AllowedOrigins)
+	c.want(err == nil, "ALLOWED_ORIGINS")
 	c.want(w.ReplaysPerSecond >= 0.1 && w.ReplaysPerSecond <= 10_000, "REPLAYS_PER_SECOND")
-}
-
-// isOrigin tells whether a text is an origin as browsers send it, or a pattern of such. The port may be a pattern too.
-func isOrigin(text string) bool {
-	parsed, err := url.Parse(strings.ReplaceAll(text, ":*", ":1")) // a port of * is no port to the parser
-	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.User != nil {
-		return false
-	}
-	bare := strings.Trim(parsed.Hostname(), "*.") // a host of nothing but stars is every host
-	return bare != "" && parsed.Path == "" && parsed.RawQuery == "" && parsed.Fragment == "" && !strings.HasSuffix(text, "#") && !strings.HasSuffix(text, "?")
 }

@@ -240,14 +240,28 @@ func (c *clientCall) query() {
 			w.line("\n// %sQuery narrows %s; what is zero is not said.\ntype %sQuery struct {", c.name, c.name, c.name)
 		}
 		w.comment("\t", text(parameter, "description"))
-		w.line("\t%s %s", goName(name), w.goType("", child(parameter, "schema")))
-		sets = append(sets, fmt.Sprintf("\tset(values, %q, q.%s)", name, goName(name)))
+		kind := w.goType("", child(parameter, "schema"))
+		w.line("\t%s %s", goName(name), kind)
+		sets = append(sets, fmt.Sprintf("\t%s(values, %q, q.%s)", saying(kind), name, goName(name)))
 	}
 	if sets == nil {
 		return
 	}
 	w.line("}\n\nfunc (q %sQuery) values() url.Values {\n\tvalues := url.Values{}\n%s\n\treturn values\n}", c.name, strings.Join(sets, "\n"))
 	c.arguments, c.fields = append(c.arguments, "query "+c.name+"Query"), append(c.fields, "query: query.values()")
+}
+
+// saying names the function of package client that says a value of a type in a query or a form.
+func saying(kind string) string {
+	switch {
+	case kind == "time.Time":
+		return "sayTime"
+	case strings.HasPrefix(kind, "[]"):
+		return "sayAll"
+	case strings.HasPrefix(kind, "*"):
+		return "sayPointed"
+	}
+	return "say"
 }
 
 // form writes a struct of the fields of a form.
@@ -270,7 +284,7 @@ func (c *clientCall) form() {
 			kind = special
 		}
 		w.line("\t%s %s", goName(name), kind)
-		sets = append(sets, fmt.Sprintf("\tset(values, %q, f.%s)", name, goName(name)))
+		sets = append(sets, fmt.Sprintf("\t%s(values, %q, f.%s)", saying(kind), name, goName(name)))
 	}
 	w.line("}\n\nfunc (f %sForm) values() url.Values {\n\tvalues := url.Values{}\n%s\n\treturn values\n}", c.name, strings.Join(sets, "\n"))
 	c.arguments = append(c.arguments, "file Upload", "form "+c.name+"Form")

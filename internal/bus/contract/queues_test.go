@@ -26,23 +26,29 @@ const (
 // TestTheTablesOfTheQueuesAreTrue: the prose of docs/queues.md is written by hand, its tables are not.
 func TestTheTablesOfTheQueuesAreTrue(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile(queuesPage)
+	checkSections(t, queuesPage, sections(t))
+}
+
+// checkSections compares the sections of a page with what the code makes of them.
+func checkSections(t *testing.T, path string, sections map[string]string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	page := string(content)
-	for name, table := range sections(t) {
+	for name, table := range sections {
 		mark := fmt.Sprintf(begin, name)
 		before, rest, found := strings.Cut(page, mark)
 		_, after, closed := strings.Cut(rest, end)
 		if !found || !closed || strings.Count(page, mark) != 1 {
-			t.Fatalf("docs/queues.md has no place for the section %q: put %q and %q there", name, mark, end)
+			t.Fatalf("%s has no place for the section %q: put %q and %q there", path, name, mark, end)
 		}
 		page = before + mark + table + end + after
 	}
-	checkPage(t, queuesPage, page)
-	if marks := strings.Count(page, "<!-- made from the code"); marks != len(sections(t)) {
-		t.Errorf("docs/queues.md has %d marks for %d sections", marks, len(sections(t)))
+	checkPage(t, path, page)
+	if marks := strings.Count(page, "<!-- made from the code"); marks != len(sections) {
+		t.Errorf("%s has %d marks for %d sections", path, marks, len(sections))
 	}
 }
 
