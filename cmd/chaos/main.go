@@ -23,6 +23,8 @@
 // limit on the size of the broker's or the database's files (RLIMIT_FSIZE), which needs no root: existing files cannot grow and new ones get
 // nothing, but the error is "file too large". When there is room again the server is started anew, as an operator does.
 //
+// When a run fails, the services write what their goroutines do into their logs, and the folder of the logs is kept and named.
+//
 // `make chaos` builds the binaries and runs it, `make chaos-long` for longer. It knows the product by its HTTP API alone. It must never end or
 // harm a process that it did not start, and everything listens on loopback.
 package main

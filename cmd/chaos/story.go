@@ -63,6 +63,9 @@ func prove(ctx context.Context, given options, out io.Writer) (result report, er
 	}
 	s.crowd = &fleet.Crowd{Fleet: s.fleet}
 	defer func() {
+		if err != nil {
+			s.fleet.Dump(ctx)
+		}
 		s.fleet.Stop()
 		if err == nil {
 			err = result.verdict(given)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dannsalud/broadcaster/client"
@@ -265,6 +266,24 @@ func (f *Fleet) Process(name string) (*Process, error) {
 		}
 	}
 	return nil, errors.New("there is no process " + name)
+}
+
+// dumpPatience is how long a process may take to write down what its goroutines do.
+const dumpPatience = 5 * time.Second
+
+// Dump lets the services write what each of their goroutines does into their logs, and end: for a run that went wrong.
+func (f *Fleet) Dump(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dumpPatience)
+	defer cancel()
+	for name := range f.Metrics {
+		if found, err := f.Process(name); err == nil {
+			_ = found.command.Process.Signal(syscall.SIGQUIT) // it may have ended already
+			select {
+			case <-found.ended:
+			case <-ctx.Done():
+			}
+		}
+	}
 }
 
 // Stop ends what is left, the last one first.
