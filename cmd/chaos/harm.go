@@ -102,39 +102,26 @@ func (s *story) awaitFailover(ctx context.Context, victim string, held []string,
 // harm gives what a fault does. A kind that nobody wrote a case for fails the run.
 func (s *story) harm(next fault, victim string) harm {
 	ways := s.network.of(victim)
-	switch next.Kind {
-	case killSender:
-		return s.outage(victim)
-	case killAPI:
-		return s.outage("api")
-	case killLinker:
-		return s.outage("linker")
-	case freezeSender:
-		return s.freeze(victim)
-	case isolateSender:
-		return impair(ways.broker, impairment{Cut: true})
-	case muteSender:
-		return impair(ways.broker, impairment{Hang: true})
-	case slowBroker:
-		return impair(ways.broker, impairment{Delay: next.Delay})
-	case cutDatabase:
-		return impair(ways.database, impairment{Cut: true})
-	case muteDatabase:
-		return impair(ways.database, impairment{Hang: true})
-	case cutWhatsApp:
-		return s.noted(victim, impair(ways.whatsapp, impairment{Cut: true}))
-	case muteWhatsApp:
-		return s.noted(victim, impair(ways.whatsapp, impairment{Hang: true}))
-	case slowWhatsApp:
-		return s.noted(victim, impair(ways.whatsapp, impairment{Delay: next.Delay}))
-	case killBroker:
-		return s.brokerOutage()
-	case killDatabase:
-		return s.databaseOutage()
-	case fillBroker:
-		return s.fill("nats-server", s.brokerOutage())
-	case fillDatabase:
-		return s.fill("ferret", s.databaseOutage())
+	does := map[kind]func() harm{
+		killSender:    func() harm { return s.outage(victim) },
+		killAPI:       func() harm { return s.outage("api") },
+		killLinker:    func() harm { return s.outage("linker") },
+		freezeSender:  func() harm { return s.freeze(victim) },
+		isolateSender: func() harm { return impair(ways.broker, impairment{Cut: true}) },
+		muteSender:    func() harm { return impair(ways.broker, impairment{Hang: true}) },
+		slowBroker:    func() harm { return impair(ways.broker, impairment{Delay: next.Delay}) },
+		cutDatabase:   func() harm { return impair(ways.database, impairment{Cut: true}) },
+		muteDatabase:  func() harm { return impair(ways.database, impairment{Hang: true}) },
+		cutWhatsApp:   func() harm { return s.noted(victim, impair(ways.whatsapp, impairment{Cut: true})) },
+		muteWhatsApp:  func() harm { return s.noted(victim, impair(ways.whatsapp, impairment{Hang: true})) },
+		slowWhatsApp:  func() harm { return s.noted(victim, impair(ways.whatsapp, impairment{Delay: next.Delay})) },
+		killBroker:    func() harm { return s.brokerOutage() },
+		killDatabase:  func() harm { return s.databaseOutage() },
+		fillBroker:    func() harm { return s.fill("nats-server", s.brokerOutage()) },
+		fillDatabase:  func() harm { return s.fill("ferret", s.databaseOutage()) },
+	}[next.Kind]
+	if does != nil {
+		return does()
 	}
 	if rules := whatsAppRules(next); len(rules) > 0 {
 		return s.scripted(rules)
@@ -200,11 +187,14 @@ func (s *story) databaseOutage() harm {
 
 // fill lets a server's files grow no more; when there is room again the server is started anew.
 func (s *story) fill(name string, outage harm) harm {
+	if name == "ferret" && s.fleet.Database == nil {
+		return outage // it does nothing to a database of somebody else's
+	}
 	return harm{
 		begin: func(context.Context) error {
 			found, err := s.fleet.Process(name)
-			if err != nil || found.Ended() {
-				return nil // the database is somebody else's
+			if err != nil {
+				return err
 			}
 			return fillDisk(found.PID())
 		},
@@ -257,21 +247,13 @@ func (s *story) scripted(rules []script.Rule) harm {
 
 // whatsAppRules are what the simulator does wrong; none for faults that are not its own.
 func whatsAppRules(next fault) []script.Rule {
-	switch next.Kind {
-	case streamErrors:
-		return []script.Rule{{On: script.Clock, Do: script.EndStream(503)}}
-	case restartStreams:
-		return []script.Rule{{On: script.Clock, Do: script.EndStream(515)}}
-	case refuseLogins:
-		return []script.Rule{{On: script.Upgrade, Do: script.Status(503)}, {On: script.Clock, Do: script.CutConnection()}}
-	case cutAfterSend:
-		return []script.Rule{{On: script.Message, Skip: 2, Times: 3, Do: script.CutConnection().Then()}}
-	case loseMessages:
-		return []script.Rule{{On: script.Message, Skip: 2, Times: 3, Do: script.CutConnection()}}
-	case loseAnswers:
-		return []script.Rule{{On: script.Message, Skip: 2, Times: 3, Do: script.LoseReply()}}
-	case silence:
-		return []script.Rule{{On: script.Message, Times: 1, Do: script.GoSilent()}}
-	}
-	return nil
+	return map[kind][]script.Rule{
+		streamErrors:   {{On: script.Clock, Do: script.EndStream(503)}},
+		restartStreams: {{On: script.Clock, Do: script.EndStream(515)}},
+		refuseLogins:   {{On: script.Upgrade, Do: script.Status(503)}, {On: script.Clock, Do: script.CutConnection()}},
+		cutAfterSend:   {{On: script.Message, Skip: 2, Times: 3, Do: script.CutConnection().Then()}},
+		loseMessages:   {{On: script.Message, Skip: 2, Times: 3, Do: script.CutConnection()}},
+		loseAnswers:    {{On: script.Message, Skip: 2, Times: 3, Do: script.LoseReply()}},
+		silence:        {{On: script.Message, Times: 1, Do: script.GoSilent()}},
+	}[next.Kind]
 }

@@ -19,8 +19,6 @@ type impairment struct {
 	Delay time.Duration
 }
 
-func (i impairment) any() bool { return i != impairment{} }
-
 // proxy is a TCP way from one service to one server that can be impaired. It knows nothing of what goes through it.
 type proxy struct {
 	target   string

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -46,11 +47,8 @@ func (k kind) outlastsLease() bool { return k == freezeSender || k == isolateSen
 
 // needsSender tells whether a fault has a sender as its victim.
 func (k kind) needsSender() bool {
-	switch k {
-	case killSender, freezeSender, isolateSender, muteSender, slowBroker, cutDatabase, muteDatabase, cutWhatsApp, muteWhatsApp, slowWhatsApp:
-		return true
-	}
-	return false
+	return slices.Contains([]kind{killSender, freezeSender, isolateSender, muteSender, slowBroker, cutDatabase, muteDatabase, cutWhatsApp, muteWhatsApp,
+		slowWhatsApp}, k)
 }
 
 // failsOver tells whether the victim's sessions must come back elsewhere.

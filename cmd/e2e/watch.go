@@ -178,10 +178,10 @@ func (w *watcher) writeTargets() error {
 		return err
 	}
 	path := filepath.Join(w.dir, "targets.json")
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil { //nolint:gosec // the folder that newFleet made
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path) //nolint:gosec // the folder that newFleet made
+	return os.Rename(path+".new", path)
 }
 
 // get asks the Prometheus, and reads its answer into out.
