@@ -167,14 +167,19 @@ func (a *App) wireLinker(_ context.Context, p *parts) error {
 	return p.worker.HandleLinkSession(p.linker.Handle)
 }
 
-func (a *App) wireAPI(_ context.Context, p *parts) error {
+func (a *App) wireAPI(ctx context.Context, p *parts) error {
+	keys, err := a.openAccess(ctx, p.documents)
+	if err != nil {
+		return err
+	}
 	egress, err := a.egressOptions(p.ways)
 	if err != nil {
 		return err
 	}
 	p.api, err = api.New(api.Options{
-		Egress: egress, Links: p.links,
+		Egress: egress, Links: p.links, Keys: keys, RequestsPerSecond: a.options.RequestsPerSecond, RequestTimeout: a.options.RequestTimeout,
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue.NewFailedQueue(), Jobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Events:       api.EventsOptions{Log: p.queue},
 		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency, Webhooks: p.webhooks,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,

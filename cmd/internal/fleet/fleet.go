@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/wasim/control"
 )
@@ -45,8 +46,9 @@ type Servers struct{ Broker, Database, Simulator string }
 type Fleet struct {
 	// Dir is the folder of the logs and the stores.
 	Dir string
-	// API and Simulator are how to speak to them.
+	// API and Simulator are how to speak to them. AdminKey is what API sends.
 	API       *client.Client
+	AdminKey  string
 	Simulator *control.Client
 	// Metrics has where each service shows its metrics, by its name.
 	Metrics map[string]string
@@ -77,7 +79,7 @@ func New(options Options) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the folder of the logs: %w", err)
 	}
-	return &Fleet{Dir: dir, options: options, Metrics: map[string]string{}}, nil
+	return &Fleet{Dir: dir, AdminKey: app.GenerateAdminKey(), options: options, Metrics: map[string]string{}}, nil
 }
 
 // Start starts everything, the services first and what they need last: the order must not matter.
@@ -114,6 +116,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if f.API, err = client.New("http://"+f.api, nil); err != nil {
 		return err
 	}
+	f.API = f.API.WithKey(f.AdminKey)
 	return f.AwaitReady(ctx, "api")
 }
 
@@ -144,7 +147,7 @@ func (f *Fleet) Service(name string) error {
 		"WORKER_NAME=" + name, "METRICS_LISTEN=" + ports[0]}
 	f.Metrics[name] = ports[0]
 	if name == "api" { // it shows its metrics where it listens
-		settings = append(settings, "LISTEN="+f.api)
+		settings = append(settings, "LISTEN="+f.api, "ADMIN_KEY="+f.AdminKey)
 		f.Metrics[name] = f.api
 	}
 	if _, err := f.Launch(name, f.program(binary, nil, append(append([]string{}, f.environment...), settings...))); err != nil {
