@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
+	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/wasim"
 )
 
@@ -56,8 +57,8 @@ func prove(ctx context.Context, given options, out io.Writer) (result report, er
 	}
 	defer network.close()
 	s := &story{network: network, options: given, out: out, began: time.Now()}
-	s.fleet, err = fleet.New(fleet.Options{Name: "chaos", Logs: given.logs, Binaries: given.binaries, Program: given.program, Senders: given.senders,
-		Settings: []string{"LEASE_TTL=" + given.ttl.String()}, Ways: network.lay})
+	s.fleet, err = fleet.New(fleet.Options{Name: "chaos", Logs: given.logs, Binaries: given.binaries, Program: given.program,
+		AdminKey: app.GenerateAdminKey(), Senders: given.senders, Settings: []string{"LEASE_TTL=" + given.ttl.String()}, Ways: network.lay})
 	if err != nil {
 		return report{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
+	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/wasim"
 )
 
@@ -49,12 +50,14 @@ type story struct {
 	out     io.Writer
 	// watcher is nil where there is no Prometheus.
 	watcher *watcher
+	// adminKey is the API's.
+	adminKey string
 }
 
 // prove starts the fleet, plays the story and ends the fleet, whatever came of it.
 func prove(ctx context.Context, given options, out io.Writer) (result report, err error) {
-	story := &story{options: given, out: out}
-	story.fleet, err = fleet.New(fleet.Options{Name: "e2e", Logs: given.logs, Binaries: given.binaries, Senders: 2, Started: story.started})
+	story := &story{options: given, out: out, adminKey: app.GenerateAdminKey()}
+	story.fleet, err = fleet.New(fleet.Options{Name: "e2e", Logs: given.logs, Binaries: given.binaries, AdminKey: story.adminKey, Senders: 2, Started: story.started})
 	if err != nil {
 		return report{}, err
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/client"
-	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/wasim/control"
 )
@@ -29,6 +28,8 @@ type Options struct {
 	// Binaries is the folder of the built programs; Program, if it is set, gives a program by its name in their place.
 	Binaries string
 	Program  func(name string) Program
+	// AdminKey is the API's first key.
+	AdminKey string
 	// Senders is how many there are.
 	Senders int
 	// Settings are added to the environment of all services.
@@ -46,9 +47,8 @@ type Servers struct{ Broker, Database, Simulator string }
 type Fleet struct {
 	// Dir is the folder of the logs and the stores.
 	Dir string
-	// API and Simulator are how to speak to them. AdminKey is what API sends.
+	// API and Simulator are how to speak to them.
 	API       *client.Client
-	AdminKey  string
 	Simulator *control.Client
 	// Metrics has where each service shows its metrics, by its name.
 	Metrics map[string]string
@@ -79,7 +79,7 @@ func New(options Options) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the folder of the logs: %w", err)
 	}
-	return &Fleet{Dir: dir, AdminKey: app.GenerateAdminKey(), options: options, Metrics: map[string]string{}}, nil
+	return &Fleet{Dir: dir, options: options, Metrics: map[string]string{}}, nil
 }
 
 // Start starts everything, the services first and what they need last: the order must not matter.
@@ -116,7 +116,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if f.API, err = client.New("http://"+f.api, nil); err != nil {
 		return err
 	}
-	f.API = f.API.WithKey(f.AdminKey)
+	f.API = f.API.WithKey(f.options.AdminKey)
 	return f.AwaitReady(ctx, "api")
 }
 
@@ -147,7 +147,7 @@ func (f *Fleet) Service(name string) error {
 		"WORKER_NAME=" + name, "METRICS_LISTEN=" + ports[0]}
 	f.Metrics[name] = ports[0]
 	if name == "api" { // it shows its metrics where it listens
-		settings = append(settings, "LISTEN="+f.api, "ADMIN_KEY="+f.AdminKey)
+		settings = append(settings, "LISTEN="+f.api, "ADMIN_KEY="+f.options.AdminKey)
 		f.Metrics[name] = f.api
 	}
 	if _, err := f.Launch(name, f.program(binary, nil, append(append([]string{}, f.environment...), settings...))); err != nil {
