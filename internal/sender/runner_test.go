@@ -433,6 +433,25 @@ func TestRecipientsThatAreRefusedDoNotStopTheOthers(t *testing.T) {
 	})
 }
 
+// TestNoRecipientFailsByTroubleOfOurOwn: a disk that is full for some seconds says nothing about those whose turn it is.
+func TestNoRecipientFailsByTroubleOfOurOwn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		w.planned("cmp_a", "ses_a", 50)
+		full := time.Now().Add(5 * time.Second)
+		w.each(func(string, int) error {
+			if len(w.whatsapp.messages()) >= 5 && time.Now().Before(full) {
+				return errors.New("count against the caps: disk full")
+			}
+			return nil
+		})
+		w.runner(1, quick)
+		w.untilCampaign("cmp_a", campaign.Completed)
+		same(t, "counts", w.counts("cmp_a"), campaign.Counts{campaign.Sent: 50})
+	})
+}
+
 func TestConsecutiveFailuresPauseTheCampaign(t *testing.T) {
 	for name, row := range map[string]struct {
 		failure *fault.Error
