@@ -18,7 +18,7 @@ UNWATCHED := $(if $(RACE),-gcflags=go.mau.fi/util/exsync=-race=false)
 PROMTOOL ?= $(or $(shell command -v promtool 2>/dev/null),bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test fuzz check-contract rules e2e check-deployments bench cover update-golden lint fmt vuln
+.PHONY: help demo run build test fuzz check-contract rules e2e chaos chaos-long servers check-deployments bench cover update-golden lint fmt vuln
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -59,10 +59,19 @@ bin/promtool: deployments/observe/go.mod
 		{ echo "promtool could not be built; install it (apt-get install prometheus), or give its path: make rules PROMTOOL=/path/to/promtool" >&2; exit 1; }
 	@touch bin/promtool
 
-e2e: build ## run the services as processes, end senders in the middle, and count (ARGS=--json)
+e2e: servers ## run the services as processes, end senders in the middle, and count (ARGS=--json)
+	bin/e2e $(ARGS)
+
+chaos: servers ## do harm to the services by a seeded schedule while they send, and count (ARGS="--seed 2 --json")
+	bin/chaos $(ARGS)
+
+chaos-long: servers ## the same for about an hour, with more phones and messages (ARGS="--seed 2 --json")
+	bin/chaos --faults 400 --sessions 6 --recipients 3000 $(ARGS)
+
+# What the services need beside them to run as processes of one machine.
+servers: build
 	CGO_ENABLED=0 $(GO) build -o bin/nats-server github.com/nats-io/nats-server/v2
 	$(GO) run ./internal/store/mongo/mongotest/build bin/ferret
-	bin/e2e $(ARGS)
 
 check-deployments: ## check the compose file, the Dockerfile and prometheus.yml with their own parsers
 	cd deployments/check && $(GO) test ./...

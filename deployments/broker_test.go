@@ -14,6 +14,7 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/lease"
 )
 
 // patience bounds each wait of these tests; nothing waits so long unless it fails.
@@ -42,6 +43,18 @@ func start(t *testing.T) *server.Server {
 		t.Fatal("the server did not start")
 	}
 	return running
+}
+
+// TestAWorkerWhoseMachineIsGoneIsMissedBeforeItsSessionsMove: the requests to a session are shared by all who, as far as the server knows, host it.
+func TestAWorkerWhoseMachineIsGoneIsMissedBeforeItsSessionsMove(t *testing.T) {
+	t.Parallel()
+	options, err := server.ProcessConfigFile("nats/nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missed := options.PingInterval * time.Duration(options.MaxPingsOut+1); missed <= 0 || missed > lease.DefaultTTL {
+		t.Errorf("a machine is missed after %s, and its leases end after %s", missed, lease.DefaultTTL)
+	}
 }
 
 // open connects as a service does.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/dannsalud/broadcaster/wasim/internal/stanza"
 )
@@ -75,6 +76,19 @@ type Books struct {
 	MaxPairings    int `json:"max_pairings"`
 	// Devices are the linked devices of all accounts, in order of their numbers.
 	Devices []DeviceBooks `json:"devices"`
+	// Takeovers tells of each of Replaced, in their order.
+	Takeovers []Takeover `json:"takeovers,omitempty"`
+}
+
+// Takeover is a login of a device whose former connection the server still took for a living one.
+type Takeover struct {
+	Number string    `json:"number"`
+	At     time.Time `json:"at"`
+	// From and By are the clients' addresses of the former connection and of the new one.
+	From string `json:"from"`
+	By   string `json:"by"`
+	// Silent: a fault kept the server from sending anything on the former connection, so that its client could only give it up.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // DeviceBooks are the counts of one linked device.
@@ -83,10 +97,12 @@ type DeviceBooks struct {
 	Device int    `json:"device"`
 	// Connected tells whether it is connected now; MaxConnections is the most at one time: more than 1 means that two clients shared
 	// the device.
-	Connected      bool `json:"connected"`
-	MaxConnections int  `json:"max_connections"`
-	Logins         int  `json:"logins"`
-	Replaced       int  `json:"replaced"`
+	Connected bool `json:"connected"`
+	// Remote is the client's address while it is connected.
+	Remote         string `json:"remote,omitempty"`
+	MaxConnections int    `json:"max_connections"`
+	Logins         int    `json:"logins"`
+	Replaced       int    `json:"replaced"`
 	// Pending is the number of stanzas that it has not acknowledged; PreKeys the one-time prekeys that the server has.
 	Pending int `json:"pending"`
 	PreKeys int `json:"prekeys"`
@@ -105,6 +121,9 @@ func (s *Server) Books() Books {
 		Connections: int(b.connections.now.Load()), MaxConnections: int(b.connections.most.Load()),
 		Pairings: int(b.pairings.now.Load()), MaxPairings: int(b.pairings.most.Load()),
 	}
+	s.mu.RLock()
+	books.Takeovers = slices.Clone(s.takeovers)
+	s.mu.RUnlock()
 	for _, account := range s.everyAccount() {
 		for _, companion := range account.companions() {
 			books.Devices = append(books.Devices, companion.books())
@@ -119,10 +138,22 @@ func (s *Server) Books() Books {
 func (p *companion) books() DeviceBooks {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return DeviceBooks{
+	books := DeviceBooks{
 		Number: stanza.FormatNumber(p.owner.number), Device: int(p.id), Connected: p.connection != nil, MaxConnections: p.maxLive,
 		Logins: p.logins, Replaced: p.replaced, Pending: p.pending.len(), PreKeys: len(p.oneTime),
 	}
+	if p.connection != nil {
+		books.Remote = p.connection.remote
+	}
+	return books
+}
+
+// noteTakeover writes down that a connection took a device over from another one.
+func (s *Server) noteTakeover(former, by *connection) {
+	s.books.replaced.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takeovers = append(s.takeovers, Takeover{Number: by.number(), At: time.Now(), From: former.remote, By: by.remote, Silent: former.silent.Load()})
 }
 
 // Err tells of the stanzas that the simulator did not know (each an *UnknownStanzaError, at most the first hundred); nil if there were

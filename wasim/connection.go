@@ -29,6 +29,8 @@ type connection struct {
 	cancel context.CancelFunc
 	gone   chan struct{}
 	silent atomic.Bool
+	// remote is the client's address.
+	remote string
 
 	// companion is the linked device that logged in, pairing the pairing of an unlinked one: set before the first stanza is read.
 	companion *companion
@@ -77,7 +79,7 @@ func (s *Server) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	c := &connection{
-		server: s, socket: socket, cancel: cancel, gone: make(chan struct{}), wake: make(chan struct{}, 1),
+		server: s, socket: socket, remote: r.RemoteAddr, cancel: cancel, gone: make(chan struct{}), wake: make(chan struct{}, 1),
 		waiters: make(map[string]chan *stanza.Node),
 	}
 	if !s.enter(c) {

@@ -210,9 +210,14 @@ func TestSecondClientReplacesTheFirst(t *testing.T) {
 		wait[*events.StreamReplaced](first)
 		wait[*events.Connected](second)
 		settle()
-		got := settledBooks(server).Devices[0]
+		books := settledBooks(server)
+		got := books.Devices[0]
+		if len(books.Takeovers) != 1 || books.Takeovers[0].Number != ownNumber || books.Takeovers[0].By != got.Remote || books.Takeovers[0].Silent {
+			t.Errorf("takeovers %+v of a device that is connected from %q", books.Takeovers, got.Remote)
+		}
 		want := wasim.DeviceBooks{
 			Number: ownNumber, Device: 1, Connected: true, MaxConnections: 2, Logins: 2, Replaced: 1, PreKeys: got.PreKeys,
+			Remote: got.Remote,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)

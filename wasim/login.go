@@ -110,7 +110,7 @@ func (p *companion) attach(c *connection) {
 	}
 	if previous := p.connection; previous != nil {
 		p.replaced++
-		c.server.books.replaced.Add(1)
+		c.server.noteTakeover(previous, c)
 		previous.strike(script.EndReplaced())
 	}
 	p.connection, c.attached = c, true

@@ -55,6 +55,7 @@ type Server struct {
 	offers      map[string]*pairing
 	connections map[*connection]struct{}
 	unknown     []error
+	takeovers   []Takeover
 	inMemory    bool
 	closed      bool
 }

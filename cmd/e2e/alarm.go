@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
 )
 
 // absences are the selectors that may have no series in this run, and why.
@@ -19,14 +20,14 @@ func (s *story) absences() map[string]string {
 		`watermill_handler_execution_time_seconds_count{success="false"}`: "Watermill makes it at a handler's first failure, and none fails here",
 		"sqlite_transaction_duration_seconds_bucket":                      "only the one-process product has SQLite",
 	}
-	if s.fleet.database != nil {
+	if s.fleet.Database != nil {
 		may["disk_free_bytes"] = "the MongoDB-wire server of the tests does not tell of its disk; MongoDB does"
 		may["disk_size_bytes"] = may["disk_free_bytes"]
 	}
 	if !s.options.alerts {
 		may[`ALERTS{alertstate="firing",severity=~"critical|warning"}`] = "no alert was caused"
 	}
-	if !s.options.alerts || s.fleet.database == nil {
+	if !s.options.alerts || s.fleet.Database == nil {
 		may[`http_request_duration_seconds_count{status=~"5.."}`] = "nothing was broken, so that no request failed"
 	}
 	return may
@@ -40,7 +41,7 @@ func (s *story) alarms() []alarm {
 		{"phones unlink the devices", s.logoutAlerts(), s.unlinkAll},
 		{"the only linker ends", []string{"ServiceMissing"}, s.endLinker},
 	}
-	if s.fleet.database != nil {
+	if s.fleet.Database != nil {
 		all = append(all, alarm{"the database is killed", []string{"DatabaseDown"}, s.killDatabase},
 			alarm{"the API cannot do what it is asked for", []string{"ApiErrors"}, s.askInVain})
 	}
@@ -56,7 +57,7 @@ type alarm struct {
 
 // sayWatched says what is watched, and how.
 func (s *story) sayWatched() {
-	if s.fleet.watcher == nil {
+	if s.watcher == nil {
 		s.say("*** NO PROMETHEUS IS INSTALLED: whether the rules and the dashboards have their series, and whether alerts fire, is NOT tried.\n" +
 			"*** Install it (Debian: apt-get install prometheus), or give its path: make e2e ARGS=\"--prometheus /path/to/prometheus\".")
 		return
@@ -68,7 +69,7 @@ func (s *story) sayWatched() {
 // alarm causes what alerts are about, waits until they fire, and asks what the rules and the dashboards have seen. It comes after the audit, because
 // the fleet does not survive it.
 func (s *story) alarm(ctx context.Context, result *report) (err error) {
-	w := s.fleet.watcher
+	w := s.watcher
 	if w == nil {
 		return nil
 	}
@@ -94,7 +95,7 @@ func (s *story) alarm(ctx context.Context, result *report) (err error) {
 
 // checkSeries gives what the rules and the dashboards select and Prometheus never saw, but for what may be absent.
 func (s *story) checkSeries(ctx context.Context) (findings, error) {
-	absent, err := s.fleet.watcher.missing(ctx)
+	absent, err := s.watcher.missing(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (s *story) checkSeries(ctx context.Context) (findings, error) {
 		}
 		s.say("No series: %s (%s).", selector, reason)
 	}
-	all := len(s.fleet.watcher.selectors)
+	all := len(s.watcher.selectors)
 	s.say("The rules and the dashboards select series in %d ways; Prometheus saw %d of them.", all, all-len(absent))
 	return missing, nil
 }
@@ -115,13 +116,13 @@ func (s *story) checkSeries(ctx context.Context) (findings, error) {
 // limit gives a session a cap and sends messages until one is measured: the story itself runs without, and a sender believes for some seconds what it
 // knew of a session's pace.
 func (s *story) limit(ctx context.Context) error {
-	id := s.sessions[0].ID
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+s.fleet.metrics["api"]+"/v1/sessions/"+id+"/limits", strings.NewReader(`{"hourly":1000}`))
+	id := s.crowd.Sessions[0].ID
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+s.fleet.Metrics["api"]+"/v1/sessions/"+id+"/limits", strings.NewReader(`{"hourly":1000}`))
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+s.fleet.adminKey)
+	request.Header.Set("Authorization", "Bearer "+s.adminKey)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -129,18 +130,18 @@ func (s *story) limit(ctx context.Context) error {
 	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("the API answered with %s: %w", answer.Status, err)
 	}
-	return s.await(ctx, "the cap is measured", func(ctx context.Context) (bool, error) {
-		if _, err := s.fleet.api.SendMessage(ctx, id, "", client.NewMessage{Phone: "+5491149999999", Text: "Hola"}); err != nil {
+	return fleet.Await(ctx, "the cap is measured", func(ctx context.Context) (bool, error) {
+		if _, err := s.fleet.API.SendMessage(ctx, id, "", client.NewMessage{Phone: "+5491149999999", Text: "Hola"}); err != nil {
 			return false, err
 		}
-		found, err := s.fleet.watcher.query(ctx, "session_cap_used_ratio")
+		found, err := s.watcher.query(ctx, "session_cap_used_ratio")
 		return len(found) > 0, err
 	})
 }
 
 func (s *story) awaitAlerts(ctx context.Context, one alarm) error {
-	err := s.await(ctx, "an alert fires because "+one.what, func(ctx context.Context) (bool, error) {
-		firing, err := s.fleet.watcher.query(ctx, `ALERTS{alertstate="firing"}`)
+	err := fleet.Await(ctx, "an alert fires because "+one.what, func(ctx context.Context) (bool, error) {
+		firing, err := s.watcher.query(ctx, `ALERTS{alertstate="firing"}`)
 		for _, alert := range one.alerts {
 			if !slices.ContainsFunc(firing, func(labels map[string]string) bool { return labels["alertname"] == alert }) {
 				return false, err
@@ -158,7 +159,7 @@ func (s *story) awaitAlerts(ctx context.Context, one alarm) error {
 const burst = 3
 
 func (s *story) logoutAlerts() []string {
-	if len(s.sessions) < burst {
+	if len(s.crowd.Sessions) < burst {
 		return []string{"SessionLoggedOut"}
 	}
 	return []string{"SessionLoggedOut", "LogoutBurst"}
@@ -166,13 +167,13 @@ func (s *story) logoutAlerts() []string {
 
 // unlinkAll removes the linked devices on their phones, as a person does who does not want them any more.
 func (s *story) unlinkAll(ctx context.Context) error {
-	for number := 1; number <= len(s.sessions); number++ {
-		phone, err := s.fleet.simulator.Phone(ctx, phoneNumber(number))
+	for number := 1; number <= len(s.crowd.Sessions); number++ {
+		phone, err := s.fleet.Simulator.Phone(ctx, fleet.PhoneNumber(number))
 		if err != nil {
 			return err
 		}
 		for _, device := range phone.Devices {
-			if err := s.fleet.simulator.Unlink(ctx, phone.Number, device.ID); err != nil {
+			if err := s.fleet.Simulator.Unlink(ctx, phone.Number, device.ID); err != nil {
 				return err
 			}
 		}
@@ -181,27 +182,27 @@ func (s *story) unlinkAll(ctx context.Context) error {
 }
 
 func (s *story) endLinker(ctx context.Context) error {
-	linker, err := s.fleet.process("linker")
+	linker, err := s.fleet.Process("linker")
 	if err != nil {
 		return err
 	}
-	if _, err := linker.terminate(ctx, longestDrain); err != nil {
+	if _, err := linker.Terminate(ctx, longestDrain); err != nil {
 		return err
 	}
-	return s.fleet.watcher.drop(s.fleet.metrics[linker.name])
+	return s.watcher.drop(s.fleet.Metrics[linker.Name])
 }
 
 func (s *story) killDatabase(context.Context) error {
-	s.fleet.database.kill()
+	s.fleet.Database.Kill()
 	return nil
 }
 
 func (s *story) killBroker(context.Context) error {
-	broker, err := s.fleet.process("nats-server")
+	broker, err := s.fleet.Process("nats-server")
 	if err != nil {
 		return err
 	}
-	broker.kill()
+	broker.Kill()
 	return nil
 }
 
@@ -214,8 +215,8 @@ func (s *story) askInVain(ctx context.Context) error {
 	if err := s.askOften(ctx); err != nil {
 		return err
 	}
-	err := s.await(ctx, "Prometheus has seen a failed request", func(ctx context.Context) (bool, error) {
-		found, err := s.fleet.watcher.query(ctx, `http_request_duration_seconds_count{status=~"5.."}`)
+	err := fleet.Await(ctx, "Prometheus has seen a failed request", func(ctx context.Context) (bool, error) {
+		found, err := s.watcher.query(ctx, `http_request_duration_seconds_count{status=~"5.."}`)
 		return len(found) > 0, err
 	})
 	if err != nil {
@@ -228,7 +229,7 @@ func (s *story) askOften(ctx context.Context) error {
 	var asks errgroup.Group
 	for range vainly {
 		asks.Go(func() error {
-			_, err := s.fleet.api.StartLink(ctx, s.sessions[0].ID, "qr", "")
+			_, err := s.fleet.API.StartLink(ctx, s.crowd.Sessions[0].ID, "qr", "")
 			var problem *client.Problem
 			if errors.As(err, &problem) && problem.Status >= http.StatusInternalServerError {
 				return nil

@@ -5,9 +5,8 @@
 // Where a Prometheus is installed it reads the services meanwhile, with the alert rules that operators get. At the end, things are broken that alerts
 // are about until those fire, and every selector of the rules and the dashboards must have had series.
 //
-// Nouns: process (one started binary, its log and its end), fleet (all of them, and where they listen), story (what happens to them), watcher
-// (the Prometheus), alarm (something broken, and the alerts about it), report
-// (the numbers; with -json the last line of the standard output).
+// Nouns: story (what happens to a fleet), watcher (the Prometheus), alarm (something broken, and the alerts about it), report (the numbers;
+// with -json the last line of the standard output).
 //
 // `make e2e` builds the binaries and runs it. It speaks to the product through its HTTP API and to the simulator through its control API, as
 // any other program does; the simulator alone says what was lost, seen twice, or connected twice. It is a program of its own and no test

@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
+	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/wasim"
-	"github.com/dannsalud/broadcaster/wasim/control"
 )
 
 // report is what the story came to.
@@ -45,33 +44,37 @@ func (r report) verdict(given options) error {
 
 // story is what happens to a fleet.
 type story struct {
-	fleet     *fleet
-	options   options
-	out       io.Writer
-	sessions  []client.Session
-	campaigns []client.Campaign
+	fleet   *fleet.Fleet
+	crowd   *fleet.Crowd
+	options options
+	out     io.Writer
+	// watcher is nil where there is no Prometheus.
+	watcher *watcher
+	// adminKey is the API's.
+	adminKey string
 }
 
 // prove starts the fleet, plays the story and ends the fleet, whatever came of it.
 func prove(ctx context.Context, given options, out io.Writer) (result report, err error) {
-	fleet, err := newFleet(given)
+	story := &story{options: given, out: out, adminKey: app.GenerateAdminKey()}
+	story.fleet, err = fleet.New(fleet.Options{Name: "e2e", Logs: given.logs, Binaries: given.binaries, AdminKey: story.adminKey, Senders: 2, Started: story.started})
 	if err != nil {
 		return report{}, err
 	}
+	story.crowd = &fleet.Crowd{Fleet: story.fleet}
 	defer func() {
-		fleet.stop()
+		story.fleet.Stop()
 		if err == nil && given.logs == "" {
-			err = os.RemoveAll(fleet.dir) //nolint:gosec // the folder that newFleet made
+			err = os.RemoveAll(story.fleet.Dir)
 		} else {
-			fmt.Fprintln(out, "The logs of the processes are in", fleet.dir)
+			fmt.Fprintln(out, "The logs of the processes are in", story.fleet.Dir)
 		}
 	}()
-	story := &story{fleet: fleet, options: given, out: out}
-	if err := fleet.watch(ctx, given); err != nil {
+	if err := story.watch(ctx); err != nil {
 		return report{}, err
 	}
 	story.sayWatched()
-	if err := fleet.start(ctx); err != nil {
+	if err := story.fleet.Start(ctx); err != nil {
 		return report{}, err
 	}
 	if result, err = story.play(ctx); err != nil {
@@ -80,20 +83,23 @@ func prove(ctx context.Context, given options, out io.Writer) (result report, er
 	return result, story.alarm(ctx, &result)
 }
 
+// started tells the watcher of a service.
+func (s *story) started(binary, metrics string) error {
+	if s.watcher == nil {
+		return nil
+	}
+	return s.watcher.add(binary, metrics)
+}
+
 // longestDrain is how long a service may take to end after SIGTERM.
 const longestDrain = 20 * time.Second
 
 func (s *story) play(ctx context.Context) (report, error) {
-	for number := 1; number <= s.options.sessions; number++ {
-		if err := s.link(ctx, number); err != nil {
-			return report{}, fmt.Errorf("link phone %d: %w", number, err)
-		}
-	}
-	if err := s.awaitConnected(ctx); err != nil {
+	if err := s.crowd.Link(ctx, s.options.sessions); err != nil {
 		return report{}, err
 	}
-	s.say("%d phones linked.", len(s.sessions))
-	if err := s.send(ctx); err != nil {
+	s.say("%d phones linked.", len(s.crowd.Sessions))
+	if err := s.crowd.Send(ctx, s.options.recipients); err != nil {
 		return report{}, err
 	}
 	var result report
@@ -111,82 +117,27 @@ func (s *story) play(ctx context.Context) (report, error) {
 
 func (s *story) say(format string, arguments ...any) { fmt.Fprintf(s.out, format+"\n", arguments...) }
 
-func phoneNumber(number int) string { return fmt.Sprintf("+549115000%04d", number) }
-
-// link pairs a simulated phone by the QR that the API shows.
-func (s *story) link(ctx context.Context, number int) error {
-	phone := phoneNumber(number)
-	if err := s.fleet.simulator.NewPhone(ctx, control.NewPhone{Number: phone}); err != nil {
-		return err
-	}
-	created, err := s.fleet.api.CreateSession(ctx, fmt.Sprintf("e2e-user-%d", number), "")
-	if err != nil {
-		return err
-	}
-	if _, err := s.fleet.api.StartLink(ctx, created.ID, "qr", ""); err != nil {
-		return err
-	}
-	var code string
-	err = s.await(ctx, "a QR is shown", func(ctx context.Context) (bool, error) {
-		link, err := s.fleet.api.Link(ctx, created.ID)
-		if err != nil || link.Prompt == nil {
-			return false, err
-		}
-		code = link.Prompt.QR
-		return code != "", nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.fleet.simulator.ScanQR(ctx, phone, code); err != nil {
-		return err
-	}
-	s.sessions = append(s.sessions, created)
-	return s.await(ctx, "the session is ready", func(ctx context.Context) (bool, error) {
-		found, err := s.fleet.api.Session(ctx, created.ID)
-		return found.State == "ready", err
-	})
-}
-
-// send starts one campaign per session.
-func (s *story) send(ctx context.Context) error {
-	for number, session := range s.sessions {
-		var audience strings.Builder
-		audience.WriteString("nombre,telefono\n")
-		for i := range s.options.recipients {
-			fmt.Fprintf(&audience, "Paciente %d,+54911%08d\n", i+1, 40_000_000+number*s.options.recipients+i)
-		}
-		created, err := s.fleet.api.UploadCampaign(ctx, client.NewCampaign{SessionID: session.ID, Name: fmt.Sprint("Campaign ", number+1),
-			Text: "Hola {{nombre}}, su turno es mañana."}, strings.NewReader(audience.String()))
-		if err != nil {
-			return fmt.Errorf("create campaign %d: %w", number+1, err)
-		}
-		s.campaigns = append(s.campaigns, created)
-	}
-	return nil
-}
-
 // crash kills a sender while messages go out, and starts another one, as an orchestrator does.
 func (s *story) crash(ctx context.Context, result *report) error {
 	if err := s.awaitMessages(ctx, "a fifth of the messages is out", 0.2); err != nil {
 		return err
 	}
-	victim, err := s.fleet.process("sender-1")
+	victim, err := s.fleet.Process("sender-1")
 	if err != nil {
 		return err
 	}
-	victim.kill()
+	victim.Kill()
 	began := time.Now()
-	if err := s.await(ctx, "the killed sender's sessions are cut", func(ctx context.Context) (bool, error) {
-		connected, err := s.connected(ctx)
-		return connected < len(s.sessions), err
+	if err := fleet.Await(ctx, "the killed sender's sessions are cut", func(ctx context.Context) (bool, error) {
+		connected, err := s.crowd.Connected(ctx)
+		return connected < len(s.crowd.Sessions), err
 	}); err != nil {
 		return err
 	}
-	if _, err := s.fleet.service("sender-3"); err != nil {
+	if err := s.fleet.Service("sender-3"); err != nil {
 		return err
 	}
-	if err := s.awaitConnected(ctx); err != nil {
+	if err := s.crowd.AwaitConnected(ctx); err != nil {
 		return err
 	}
 	result.FailoverSeconds = time.Since(began).Seconds()
@@ -199,20 +150,20 @@ func (s *story) deploy(ctx context.Context, result *report) error {
 	if err := s.awaitMessages(ctx, "half of the messages are out", 0.5); err != nil {
 		return err
 	}
-	old, err := s.fleet.process("sender-2")
+	old, err := s.fleet.Process("sender-2")
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	if result.drain, err = old.terminate(ctx, longestDrain); err != nil {
+	if result.drain, err = old.Terminate(ctx, longestDrain); err != nil {
 		return err
 	}
-	if w := s.fleet.watcher; w != nil {
-		if err := w.drop(s.fleet.metrics[old.name]); err != nil {
+	if w := s.watcher; w != nil {
+		if err := w.drop(s.fleet.Metrics[old.Name]); err != nil {
 			return err
 		}
 	}
-	if err := s.awaitConnected(ctx); err != nil {
+	if err := s.crowd.AwaitConnected(ctx); err != nil {
 		return err
 	}
 	result.handover = time.Since(began)
@@ -221,71 +172,36 @@ func (s *story) deploy(ctx context.Context, result *report) error {
 	return nil
 }
 
-func (s *story) connected(ctx context.Context) (int, error) {
-	books, err := s.fleet.simulator.Books(ctx)
-	return books.Connections, err
-}
-
-func (s *story) awaitConnected(ctx context.Context) error {
-	return s.await(ctx, "all sessions are connected", func(ctx context.Context) (bool, error) {
-		connected, err := s.connected(ctx)
-		return connected == len(s.sessions), err
-	})
-}
-
 // awaitMessages waits until a share of all messages is out; for all of them, until the campaigns say so too.
 func (s *story) awaitMessages(ctx context.Context, what string, share float64) error {
 	goal := int(share * float64(s.options.sessions*s.options.recipients))
-	return s.await(ctx, what, func(ctx context.Context) (bool, error) {
-		books, err := s.fleet.simulator.Books(ctx)
+	return fleet.Await(ctx, what, func(ctx context.Context) (bool, error) {
+		books, err := s.fleet.Simulator.Books(ctx)
 		if err != nil || books.Messages < goal {
 			return false, err
 		}
 		if share < 1 {
 			return true, nil
 		}
-		for _, sent := range s.campaigns {
-			current, err := s.fleet.api.Campaign(ctx, sent.ID)
-			if err != nil || current.State != "completed" {
-				return false, err
-			}
-		}
-		return true, nil
+		return s.crowd.Completed(ctx)
 	})
 }
 
 // audit compares what was planned with what the contacts have.
 func (s *story) audit(ctx context.Context, result *report) error {
-	arrived := map[string]bool{}
-	for message, err := range s.fleet.simulator.Everything(ctx) {
-		if err != nil {
-			return err
-		}
-		arrived[message.To+" "+message.ID] = true
+	tally, err := s.crowd.Count(ctx)
+	if err != nil {
+		return err
 	}
-	for _, sent := range s.campaigns {
-		for delivery, err := range s.fleet.api.Deliveries(ctx, sent.ID, "") {
-			if err != nil {
-				return err
-			}
-			result.Recipients++
-			if !arrived[delivery.Phone+" "+delivery.ID] {
-				result.Lost++
-			}
-		}
-	}
-	books, err := s.fleet.simulator.Books(ctx)
+	result.Recipients, result.Lost = tally.Recipients, tally.Lost
+	books, err := s.fleet.Simulator.Books(ctx)
 	if err != nil {
 		return err
 	}
 	result.Duplicated, result.DoubleConnections = books.Duplicated, doubleConnections(books)
-	unknown, err := s.fleet.simulator.Unknown(ctx)
-	if err == nil && len(unknown) > 0 {
-		err = fmt.Errorf("the simulator did not know %d stanzas, which makes its numbers worthless: %s", len(unknown), strings.Join(unknown, "; "))
-	}
 	s.say("%d messages, %d lost, %d seen twice (%d repeats on the wire), %d double connections.",
 		result.Recipients, result.Lost, result.Duplicated, books.Repeats, result.DoubleConnections)
-	return err
+	return nil
 }
 
 func doubleConnections(books wasim.Books) int {
@@ -294,30 +210,4 @@ func doubleConnections(books wasim.Books) int {
 		count += max(0, device.MaxConnections-1)
 	}
 	return count
-}
-
-// stepPatience is how long one step of the story may take.
-const stepPatience = 3 * time.Minute
-
-var errPatience = errors.New("it took too long")
-
-func (s *story) await(ctx context.Context, what string, reached func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, stepPatience, errPatience)
-	defer cancel()
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	for {
-		done, err := reached(ctx)
-		if done && err == nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("wait until %s: %w", what, err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait until %s: %w", what, context.Cause(ctx))
-		case <-ticker.C:
-		}
-	}
 }

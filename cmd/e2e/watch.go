@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
 )
 
 // findings are names that Prometheus was asked for; nil ones were not asked for, and are "skipped" in JSON.
@@ -40,7 +42,7 @@ type seen struct {
 
 // watcher is a real Prometheus that reads the metrics of the services, with the rules that operators get.
 type watcher struct {
-	process *process
+	process *fleet.Process
 	address string
 	dir     string
 	// selectors are what the rules and the dashboards select.
@@ -84,27 +86,26 @@ func findPrometheus(given options) (string, error) {
 }
 
 // watch starts a Prometheus when there is one. Its folder is one of the fleet's.
-func (f *fleet) watch(ctx context.Context, given options) error {
-	binary, err := findPrometheus(given)
+func (s *story) watch(ctx context.Context) error {
+	binary, err := findPrometheus(s.options)
 	if err != nil || binary == "" {
 		return err
 	}
-	addresses, err := freePorts(1)
+	addresses, err := fleet.FreePorts(1)
 	if err != nil {
 		return err
 	}
-	w := &watcher{address: addresses[0], dir: filepath.Join(f.dir, "prometheus"), targets: map[string]string{}}
-	if err := w.prepare(given.deployments); err != nil {
+	w := &watcher{address: addresses[0], dir: filepath.Join(s.fleet.Dir, "prometheus"), targets: map[string]string{}}
+	if err := w.prepare(s.options.deployments); err != nil {
 		return fmt.Errorf("prepare Prometheus: %w", err)
 	}
-	w.process, err = launch(f.dir, "prometheus", binary, []string{"--config.file=" + filepath.Join(w.dir, "prometheus.yml"),
-		"--storage.tsdb.path=" + filepath.Join(w.dir, "data"), "--web.listen-address=" + w.address, "--log.level=warn"}, os.Environ())
+	w.process, err = s.fleet.Launch("prometheus", fleet.Program{Binary: binary, Arguments: []string{"--config.file=" + filepath.Join(w.dir, "prometheus.yml"),
+		"--storage.tsdb.path=" + filepath.Join(w.dir, "data"), "--web.listen-address=" + w.address, "--log.level=warn"}, Environment: os.Environ()})
 	if err != nil {
 		return err
 	}
-	f.keep(w.process)
-	f.watcher = w
-	return w.process.await(ctx, "ready", func(ctx context.Context) error { return w.get(ctx, "/-/ready", nil, nil) })
+	s.watcher = w
+	return w.process.Await(ctx, "ready", func(ctx context.Context) error { return w.get(ctx, "/-/ready", nil, nil) })
 }
 
 // prepare writes what Prometheus reads.
@@ -177,10 +178,10 @@ func (w *watcher) writeTargets() error {
 		return err
 	}
 	path := filepath.Join(w.dir, "targets.json")
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil { //nolint:gosec // the folder that newFleet made
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path) //nolint:gosec // the folder that newFleet made
+	return os.Rename(path+".new", path)
 }
 
 // get asks the Prometheus, and reads its answer into out.

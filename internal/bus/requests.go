@@ -302,10 +302,16 @@ func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
 }
 
 // stop lets the subscription run out: what waits is answered by reply, which knows that we are stopping.
+//
+// Without a connection nothing can run out. What is being drained then would be subscribed to again with the next connection, and forgotten here without
+// a word to the server, which would go on bringing requests to nobody. With one, its loss ends the draining at once.
 func (s *sendServer) stop(subs ...*nats.Subscription) {
 	s.stopping.Store(true)
 	for _, sub := range subs {
 		_ = sub.Drain() // It fails only when the subscription is over.
+		if !s.bus.nc.IsConnected() {
+			_ = sub.Unsubscribe() // The same.
+		}
 	}
 	<-s.ended
 }

@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dannsalud/broadcaster/internal/bus/embed/embedtest"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/session"
 )
 
@@ -102,6 +104,33 @@ func TestAHandAsksOnceAfterAReconnect(t *testing.T) {
 		t.Errorf("%d requests stand although every hand has a job", waiting)
 	}
 	close(release)
+}
+
+// TestAHostThatStopsWhileTheServerIsAwayIsAskedNoMore: a subscription that comes back with the connection, and that nobody reads, takes its share of the
+// requests to whoever hosts the session next, and they stay without an answer.
+func TestAHostThatStopsWhileTheServerIsAwayIsAskedNoMore(t *testing.T) {
+	t.Parallel()
+	server := newBroker(t)
+	asking, hosting := server.connect(Options{Name: "asking", HostWatch: 50 * time.Millisecond}), server.connect(Options{Name: "hosting"})
+	stop := serve(t, hosting, func(context.Context, events.SendRequest) events.SendReply {
+		return events.SendReply{SentAt: time.Now()}
+	})
+	server.stop()
+	eventually(t, "the host knows that the server is away", func() bool { return !hosting.nc.IsConnected() })
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	select {
+	case <-stopped:
+	case <-time.After(time.Second): // it waits for the server
+	}
+	server.start()
+	receive(t, "end of the host", stopped)
+	for _, bus := range []*Bus{hosting, asking} {
+		eventually(t, "the server is back", func() bool { return bus.flush(t.Context()) == nil })
+	}
+	if _, err := asking.RequestSend(t.Context(), sendRequest("x")); fault.As(err).Code != "session_not_hosted" {
+		t.Errorf("a request to a session that nobody hosts ends with %v", err)
+	}
 }
 
 // TestWhatAKilledServerForgetsIsMadeAnew: buckets in memory are gone with the server's process, and every worker needs them.

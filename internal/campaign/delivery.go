@@ -72,7 +72,8 @@ type Delivery struct {
 	Class  fault.Class
 	Code   string
 	Reason string
-	// Attempts counts how often it was handed to a session.
+	// Attempts counts how often it was taken to be sent. One that was taken again because nobody said what came of it, which a slice may also have had
+	// no time for, counts once.
 	Attempts int
 	// The times are zero until the thing happened.
 	PlannedAt   time.Time
@@ -108,7 +109,8 @@ type Deliveries interface {
 	Plan(ctx context.Context, batch []Delivery) (existing []int, err error)
 	// Claim takes up to Limit deliveries of a campaign for a run, in the order of Sequence: first those that another run left in Sending,
 	// or in Unknown with fewer than MaxAttempts attempts, then Pending ones. They are Sending in the store when it returns, with
-	// Attempts raised; a delivery is claimed once per run. Only one run of a campaign exists at a time (its job is held by one worker).
+	// Attempts raised, but for those that were in Sending; a delivery is claimed once per run. Only one run of a campaign exists at a time (its
+	// job is held by one worker).
 	Claim(ctx context.Context, claim Claim) ([]Delivery, error)
 	// Record applies outcomes, in one batch, each by the rule of Merge. Unknown ids are ignored and counted in the result.
 	Record(ctx context.Context, outcomes []Outcome) (missing int, err error)

@@ -84,9 +84,11 @@ var rooms = []room{
 	{"internal/law", nil,
 		"it reads the code and must not depend on it"},
 
+	{"cmd/internal/fleet", []string{"internal/ops", "client", "wasim/control"},
+		"the services as processes, for programs that prove them; it speaks to them as anybody does"},
 	{"cmd/wasim", []string{"wasim/...", "internal/ops"},
 		"the simulator as a process; it must not know the product"},
-	{"cmd/...", []string{"internal/app/...", "internal/config", "internal/doctor", "internal/ops", "internal/pace", "client", "examples", "wasim/..."},
+	{"cmd/...", []string{"cmd/internal/...", "internal/app/...", "internal/config", "internal/doctor", "internal/ops", "internal/pace", "client", "examples", "wasim/..."},
 		"a program parses its configuration and starts internal/app; the doors are behind it"},
 	{"client", nil,
 		"others import it: it speaks HTTP and must not drag the service along"},

@@ -306,6 +306,10 @@ func (s *hosting) answer(ctx context.Context, request events.SendRequest) events
 	work := &order{hosting: s, request: request}
 	err := through(ctx, hostStages, work)
 	s.host.metrics.sent(err, time.Since(began))
+	if fault.Of(err) == fault.Internal { // the reply leaves its cause out
+		s.host.options.Log.ErrorContext(ctx, "message could not be sent for a reason of our own", "session", string(s.id), "campaign", string(request.CampaignID),
+			"delivery", request.MessageID, "class", fault.Of(err).Label(), "error", err)
+	}
 	if err != nil {
 		return events.FailedReply(err)
 	}

@@ -251,12 +251,15 @@ func (m memoryDeliveries) Claim(ctx context.Context, claim campaign.Claim) (clai
 			open := delivery.State == campaign.Pending
 			if leftover {
 				open = (delivery.State == campaign.Sending || delivery.State == campaign.Unknown) && m.runs[delivery.ID] != claim.Run &&
-					(claim.MaxAttempts == 0 || delivery.Attempts < claim.MaxAttempts)
+					(claim.MaxAttempts == 0 || delivery.State == campaign.Sending || delivery.Attempts < claim.MaxAttempts)
 			}
 			if !open || len(claimed) == claim.Limit {
 				continue
 			}
-			delivery.State, delivery.Attempts = campaign.Sending, delivery.Attempts+1
+			if delivery.State != campaign.Sending {
+				delivery.Attempts++
+			}
+			delivery.State = campaign.Sending
 			delivery.Class, delivery.Code, delivery.Reason = "", "", ""
 			m.deliveries[delivery.ID], m.runs[delivery.ID] = delivery, claim.Run
 			m.claims[delivery.ID]++

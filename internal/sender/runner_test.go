@@ -380,6 +380,27 @@ func TestUnknownOutcomeIsRepeatedUnderTheSameIDAtTheEnd(t *testing.T) {
 	})
 }
 
+// TestAMessageThatWaitedIsSentAsOftenAsAnother: what a slice has no time for is taken again by the next one, and was not sent for that.
+func TestAMessageThatWaitedIsSentAsOftenAsAnother(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		w.planned("cmp_a", "ses_a", 50)
+		last := w.all("cmp_a")[49].ID
+		w.each(func(id string, attempt int) error {
+			time.Sleep(time.Second)
+			if id == last && attempt < DefaultMaxAttempts {
+				return fault.New(fault.UnknownOutcome, "no_acknowledgement", "WhatsApp did not confirm the message")
+			}
+			return nil
+		})
+		w.runner(1, func(o *RunnerOptions) { o.Slice, o.Batch = 10*time.Second, 64 })
+		w.untilCampaign("cmp_a", campaign.Completed)
+		same(t, "counts", w.counts("cmp_a"), campaign.Counts{campaign.Sent: 50})
+		same(t, "attempts", w.all("cmp_a")[49].Attempts, DefaultMaxAttempts)
+	})
+}
+
 func TestReceiptSettlesAnUnknownOutcome(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.host(nil)
@@ -430,6 +451,25 @@ func TestRecipientsThatAreRefusedDoNotStopTheOthers(t *testing.T) {
 				t.Errorf("%+v, want %v", delivery, refusal)
 			}
 		}
+	})
+}
+
+// TestNoRecipientFailsByTroubleOfOurOwn: a disk that is full for some seconds says nothing about those whose turn it is.
+func TestNoRecipientFailsByTroubleOfOurOwn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		w.planned("cmp_a", "ses_a", 50)
+		full := time.Now().Add(5 * time.Second)
+		w.each(func(string, int) error {
+			if len(w.whatsapp.messages()) >= 5 && time.Now().Before(full) {
+				return errors.New("count against the caps: disk full")
+			}
+			return nil
+		})
+		w.runner(1, quick)
+		w.untilCampaign("cmp_a", campaign.Completed)
+		same(t, "counts", w.counts("cmp_a"), campaign.Counts{campaign.Sent: 50})
 	})
 }
 

@@ -58,7 +58,7 @@ func (r *run) judge(ctx context.Context, delivery campaign.Delivery, cause error
 	failure := fault.As(cause)
 	r.runner.metrics.failures.WithLabelValues(failure.Class.Label()).Inc()
 	switch failure.Class {
-	case fault.RetryNow, fault.RetryLater, fault.CoolingDown:
+	case fault.RetryNow, fault.RetryLater, fault.CoolingDown, fault.Internal: // Internal is ours, and may pass: a full disk, a defect that one more try goes around
 		return r.tryAgain(ctx, delivery, cause, began)
 	case fault.PauseSession, fault.Relink, fault.Upgrade:
 		return false, pausedBy(failure)
@@ -94,7 +94,11 @@ func (r *run) tryAgain(ctx context.Context, delivery campaign.Delivery, cause er
 	case everybody:
 		return false, &stop{ending{event: campaign.Pause, reason: failure.Code, resumeAt: time.Now().Add(wait).UTC()}}
 	}
-	return false, r.putAside(delivery, failure, ending{event: campaign.Pause, reason: reasonFailures, resumeAt: time.Now().Add(failuresRest).UTC()})
+	tooMany := ending{event: campaign.Pause, reason: reasonFailures}
+	if failure.Class != fault.Internal { // which a person should look at
+		tooMany.resumeAt = time.Now().Add(failuresRest).UTC()
+	}
+	return false, r.putAside(delivery, failure, tooMany)
 }
 
 // sessionIsReady reads whether the session is connected. A record that says that waiting is no use ends the slice.

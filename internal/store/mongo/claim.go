@@ -42,11 +42,13 @@ func (d *Deliveries) Claim(ctx context.Context, claim campaign.Claim) ([]campaig
 type choice struct {
 	filter bson.D
 	index  string
+	// interrupted says that some of them may be in Sending, which is no new attempt.
+	interrupted bool
 }
 
 // leftover are those that another run left in hand.
 func leftover(claim campaign.Claim) choice {
-	chosen := choice{index: openIndex, filter: bson.D{field("campaign", string(claim.CampaignID)), field("rank", openRanks),
+	chosen := choice{index: openIndex, interrupted: true, filter: bson.D{field("campaign", string(claim.CampaignID)), field("rank", openRanks),
 		field("run", bson.D{field("$ne", claim.Run)})}}
 	if claim.MaxAttempts > 0 {
 		chosen.filter = append(chosen.filter, field("$or", bson.A{
@@ -72,22 +74,40 @@ func (d *Deliveries) take(ctx context.Context, from choice, claim campaign.Claim
 		if len(chosen) == 0 {
 			break
 		}
-		taken, err := d.db.deliveries.UpdateMany(ctx, append(among(chosen), from.filter...), taking(claim, call))
+		taken, err := d.change(ctx, from, chosen, claim, call)
 		if err != nil {
 			return nil, fmt.Errorf("take: %w", err)
 		}
-		want -= int(taken.ModifiedCount)
+		want -= taken
 		mine = append(mine, chosen...)
 	}
 	return d.takenBy(ctx, call, mine)
 }
 
+// change takes those of the deliveries that are still as they were chosen, and gives how many.
+func (d *Deliveries) change(ctx context.Context, from choice, chosen []string, claim campaign.Claim, call string) (count int, err error) {
+	filter := append(among(chosen), from.filter...)
+	if from.interrupted {
+		sending := append(slices.Clone(filter), field("state", campaign.Sending))
+		taken, err := d.db.deliveries.UpdateMany(ctx, sending, taking(claim, call, 0))
+		if err != nil {
+			return 0, err
+		}
+		count = int(taken.ModifiedCount)
+	}
+	taken, err := d.db.deliveries.UpdateMany(ctx, filter, taking(claim, call, 1))
+	if err != nil {
+		return 0, err
+	}
+	return count + int(taken.ModifiedCount), nil
+}
+
 // taking makes a delivery one of a claim. What explained its last state goes: it is being tried again.
-func taking(claim campaign.Claim, call string) bson.D {
+func taking(claim campaign.Claim, call string, attempts int) bson.D {
 	return bson.D{
 		field("$set", bson.D{field("state", campaign.Sending), field("rank", campaign.Sending.Rank()), field("run", claim.Run), field("claim", call),
 			field("updated_at", claim.At), field("class", ""), field("code", ""), field("reason", "")}),
-		field("$inc", bson.D{field("attempts", 1)}),
+		field("$inc", bson.D{field("attempts", attempts)}),
 	}
 }
 

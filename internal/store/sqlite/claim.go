@@ -10,7 +10,7 @@ import (
 )
 
 // Taking a delivery empties what explained its last state: it is being tried again.
-const take = `UPDATE deliveries SET state = 'sending', attempts = attempts + 1, run = ?2, updated_at = ?3, class = '', code = '', reason = ''
+const take = `UPDATE deliveries SET state = 'sending', attempts = attempts + (state <> 'sending'), run = ?2, updated_at = ?3, class = '', code = '', reason = ''
 	WHERE number IN `
 
 const (
