@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -148,6 +147,7 @@ func newProductWith(b *testing.B, simulator *wasim.Server, number string, change
 	b.Helper()
 	options := app.Options{DataDir: b.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(),
 		Log: slog.New(slog.DiscardHandler)}
+	options.AdminKey, options.RequestsPerSecond = app.GenerateAdminKey(), -1
 	change(&options)
 	product, err := app.New(options)
 	if err != nil {
@@ -157,10 +157,7 @@ func newProductWith(b *testing.B, simulator *wasim.Server, number string, change
 	ended := make(chan error, 1)
 	go func() { ended <- product.Run(ctx) }()
 	<-product.Ready()
-	api, err := client.New(product.URL(), http.DefaultClient)
-	if err != nil {
-		b.Fatal(err)
-	}
+	api := clientOf(b, product, options.AdminKey)
 	phone, err := simulator.NewPhone(number)
 	if err != nil {
 		b.Fatal(err)
