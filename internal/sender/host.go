@@ -66,9 +66,8 @@ type HostOptions struct {
 type Host struct {
 	options HostOptions
 	metrics *hostMetrics
-	// dialling lets one session connect at a time.
-	dialling chan struct{}
-	nudges   nudges
+	dials   *dials
+	nudges  nudges
 
 	mu     sync.Mutex
 	hosted map[session.ID]*hosting
@@ -115,7 +114,7 @@ func NewHost(options HostOptions) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{options: options, metrics: metrics, dialling: make(chan struct{}, 1), nudges: newNudges(),
+	h := &Host{options: options, metrics: metrics, dials: newDials(), nudges: newNudges(),
 		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}, yielding: map[session.ID]time.Time{}}
 	if err := register(options.Registerer, newSilences(h)); err != nil {
 		return nil, err

@@ -380,7 +380,9 @@ type wiredQueue struct{ *wire }
 
 func (q wiredQueue) SendCommand(context.Context, events.Command) error { return errors.ErrUnsupported }
 
-func (q wiredQueue) Waiting(context.Context, string) (bool, error) { return false, errors.ErrUnsupported }
+func (q wiredQueue) Waiting(context.Context, string) (bool, error) {
+	return false, errors.ErrUnsupported
+}
 
 func (q wiredQueue) PublishFact(ctx context.Context, fact events.Fact) error {
 	if err := q.ask(ctx, factPublished); err != nil {
