@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -68,6 +67,7 @@ type Host struct {
 	metrics *hostMetrics
 	dials   *dials
 	nudges  nudges
+	roster  *roster
 
 	mu     sync.Mutex
 	hosted map[session.ID]*hosting
@@ -114,7 +114,7 @@ func NewHost(options HostOptions) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{options: options, metrics: metrics, dials: newDials(), nudges: newNudges(),
+	h := &Host{options: options, metrics: metrics, dials: newDials(), nudges: newNudges(), roster: newRoster(),
 		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}, yielding: map[session.ID]time.Time{}}
 	if err := register(options.Registerer, newSilences(h)); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func NewHost(options HostOptions) (*Host, error) {
 
 // Run hosts sessions until the context ends, and returns when the last one is given up (hosting.go says in which order).
 func (h *Host) Run(ctx context.Context) error {
-	stopWatching, err := h.options.Watcher.Watch(ctx, "events.session.>", func(subject string, _ []byte) { h.nudges.add(subject) })
+	stopWatching, err := h.options.Watcher.Watch(ctx, "events.session.>", h.nudges.add)
 	if err != nil {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
@@ -149,49 +149,6 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 }
 
-// nudges collects which sessions something was said about. Many at once are one look.
-type nudges struct {
-	mu   *sync.Mutex
-	ids  map[session.ID]struct{}
-	came chan struct{}
-}
-
-func newNudges() nudges {
-	return nudges{mu: &sync.Mutex{}, ids: map[session.ID]struct{}{}, came: make(chan struct{}, 1)}
-}
-
-// add notes the session of a fact's subject ("events.session.<id>.<what>"). What a contact wrote changes nothing for a host, nor what
-// a host said of itself.
-func (n nudges) add(subject string) {
-	parts := strings.Split(subject, ".")
-	if len(parts) != 4 || parts[3] == "inbound" || parts[3] == "stable" || parts[3] == "phone" {
-		return
-	}
-	n.session(session.ID(parts[2]))
-}
-
-// session notes one session.
-func (n nudges) session(id session.ID) {
-	n.mu.Lock()
-	n.ids[id] = struct{}{}
-	n.mu.Unlock()
-	select {
-	case n.came <- struct{}{}:
-	default: // it is going to look anyway
-	}
-}
-
-func (n nudges) take() []session.ID {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	ids := make([]session.ID, 0, len(n.ids))
-	for id := range n.ids {
-		ids = append(ids, id)
-	}
-	clear(n.ids)
-	return ids
-}
-
 // wanted are the states of sessions that a host has work with. An outdated one is tried again: this may be the newer version.
 func wanted() []session.State {
 	states := []session.State{session.Removing, session.Outdated}
@@ -205,12 +162,11 @@ func wanted() []session.State {
 
 // sweep looks at every session that a host has work with.
 func (h *Host) sweep(ctx context.Context, hostings *sync.WaitGroup) error {
-	found, err := session.ListAll(ctx, h.options.Sessions, session.Filter{States: wanted()})
-	if err != nil {
+	if err := h.roster.refresh(ctx, h.options.Sessions); err != nil {
 		return err
 	}
-	h.metrics.fleet.show(found)
-	for _, one := range found {
+	h.metrics.fleet.show(h.roster.known)
+	for _, one := range h.roster.known {
 		if err := h.consider(ctx, one, hostings); err != nil {
 			return err
 		}
@@ -220,17 +176,22 @@ func (h *Host) sweep(ctx context.Context, hostings *sync.WaitGroup) error {
 
 // follow looks at the sessions that something was said about. One that another worker had may be free now.
 func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
-	for _, id := range h.nudges.take() {
+	for id, nudge := range h.nudges.take() {
 		h.wake(id)
-		found, err := h.options.Sessions.Get(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			h.forget(id)
-			continue
+		found, known := h.roster.known[id]
+		found = nudge.applied(found)
+		if nudge.read || !known {
+			var err error
+			found, err = h.options.Sessions.Get(ctx, id)
+			if errors.Is(err, store.ErrNotFound) {
+				h.forget(id)
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("read session: %w", err)
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("read session: %w", err)
-		}
-		if !slices.Contains(wanted(), found.State) {
+		if !h.roster.note(found) {
 			continue
 		}
 		if err := h.consider(ctx, found, hostings); err != nil {
@@ -242,6 +203,7 @@ func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
 
 // forget drops what was noted of a session that does not exist any more.
 func (h *Host) forget(id session.ID) {
+	delete(h.roster.known, id)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.yielding, id)
@@ -287,12 +249,14 @@ func (h *Host) consider(ctx context.Context, found session.Session, hostings *sy
 	return nil
 }
 
-// free tells whether a session may be taken now; a hosted one is told to look at its record.
+// free tells whether a session may be taken now; a hosted one is told to look at its record, when there may be something to see.
 func (h *Host) free(found session.Session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if hosting := h.hosted[found.ID]; hosting != nil {
-		hosting.lookAgain()
+		if !hosting.gate.agrees(found) {
+			hosting.lookAgain()
+		}
 		return false
 	}
 	now := time.Now()
@@ -334,7 +298,7 @@ func (h *Host) yields(id session.ID) bool {
 		return false
 	}
 	h.yielding[id] = found
-	time.AfterFunc(wait, func() { h.nudges.session(id) })
+	time.AfterFunc(wait, func() { h.nudges.session(id, nudge{}) })
 	return true
 }
 

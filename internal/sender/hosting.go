@@ -171,6 +171,10 @@ func (s *hosting) begin(held context.Context) (session.Session, error) {
 	}
 	s.linked = current
 	s.gate.set(current)
+	if current.EgressName() != s.egress { // what the host knew of it was out of date
+		s.host.nudges.session(s.id, nudge{read: true})
+		return current, errOtherWay
+	}
 	if current.State == session.Ready {
 		s.report(held, toOffline(session.ReasonConnectionLost))
 	}
