@@ -71,17 +71,18 @@ type Host struct {
 
 	mu     sync.Mutex
 	hosted map[session.ID]*hosting
+	// elsewhere has the sessions of other workers.
+	elsewhere *elsewhere
 	// resting has the sessions that are not worth a try before a time.
 	resting map[session.ID]rest
 	// yielding has the sessions that were found free, and when.
 	yielding map[session.ID]time.Time
 }
 
-// rest is until when a session is left alone, and how often it failed in a row; held: another worker has it.
+// rest is until when a session is left alone, and how often it failed in a row.
 type rest struct {
 	until    time.Time
 	failures int
-	held     bool
 }
 
 // NewHost checks the options and makes a host; it starts nothing.
@@ -114,7 +115,7 @@ func NewHost(options HostOptions) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{options: options, metrics: metrics, dials: newDials(), nudges: newNudges(), roster: newRoster(),
+	h := &Host{options: options, metrics: metrics, dials: newDials(), nudges: newNudges(), roster: newRoster(), elsewhere: newElsewhere(),
 		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}, yielding: map[session.ID]time.Time{}}
 	if err := register(options.Registerer, newSilences(h)); err != nil {
 		return nil, err
@@ -166,6 +167,7 @@ func (h *Host) sweep(ctx context.Context, hostings *sync.WaitGroup) error {
 		return err
 	}
 	h.metrics.fleet.show(h.roster.known)
+	h.probe()
 	for _, one := range h.roster.known {
 		if err := h.consider(ctx, one, hostings); err != nil {
 			return err
@@ -191,6 +193,9 @@ func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
 				return fmt.Errorf("read session: %w", err)
 			}
 		}
+		if !keeps(found) && (nudge.read || nudge.fact.SessionID != "") {
+			h.release(id)
+		}
 		if !h.roster.note(found) {
 			continue
 		}
@@ -206,19 +211,41 @@ func (h *Host) forget(id session.ID) {
 	delete(h.roster.known, id)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.elsewhere.drop(id)
 	delete(h.yielding, id)
 	delete(h.resting, id)
 }
 
-// wake makes the hosting of a session look at its record, or ends the rest of a session that another worker had.
+// probe chooses which sessions of other workers this sweep asks for.
+func (h *Host) probe() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, found := range h.roster.known {
+		h.presume(id, found)
+	}
+	h.elsewhere.probe()
+}
+
+// presume takes a session that is connected, and not here, for somebody's. The caller holds mu.
+func (h *Host) presume(id session.ID, found session.Session) {
+	if _, known := h.elsewhere.holders[id]; !known && keeps(found) && h.hosted[id] == nil && h.resting[id].failures == 0 {
+		h.elsewhere.note(id, somebody)
+	}
+}
+
+// release notes that a session may be free.
+func (h *Host) release(id session.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.elsewhere.drop(id)
+}
+
+// wake makes the hosting of a session look at its record.
 func (h *Host) wake(id session.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if hosting := h.hosted[id]; hosting != nil {
 		hosting.lookAgain()
-	}
-	if h.resting[id].held {
-		delete(h.resting, id)
 	}
 }
 
@@ -228,9 +255,10 @@ func (h *Host) consider(ctx context.Context, found session.Session, hostings *sy
 		return nil
 	}
 	claimed, err := h.options.Leases.Claim(ctx, found.ID)
+	if err == nil || errors.Is(err, lease.ErrHeld) {
+		h.asked(found.ID, err)
+	}
 	if errors.Is(err, lease.ErrHeld) {
-		// Well before the next sweep: this one may have come late, by a yield or a slow answer, and the next must not find the rest unfinished.
-		h.leave(found.ID, rest{until: time.Now().Add(h.options.SweepEvery / 4), held: true})
 		return nil
 	}
 	if err != nil {
@@ -257,6 +285,11 @@ func (h *Host) free(found session.Session) bool {
 		if !hosting.gate.agrees(found) {
 			hosting.lookAgain()
 		}
+		return false
+	}
+	h.presume(found.ID, found)
+	if h.elsewhere.has(found.ID) {
+		delete(h.yielding, found.ID) // when it is free again, this host waits anew
 		return false
 	}
 	now := time.Now()
@@ -311,12 +344,6 @@ func (h *Host) full(egress string) bool {
 		}
 	}
 	return count >= h.options.MaxConnections
-}
-
-func (h *Host) leave(id session.ID, rest rest) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.resting[id] = rest
 }
 
 // finished ends the hosting of a session and decides when it is worth another try: later after each failure.

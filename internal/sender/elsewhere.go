@@ -1,0 +1,124 @@
+package sender
+
+import (
+	"errors"
+
+	"github.com/dannsalud/broadcaster/internal/lease"
+	"github.com/dannsalud/broadcaster/internal/session"
+)
+
+// elsewhere is what a host knows of the sessions that other workers have. Whoever gives one up says so; of a worker that dies nobody tells, so
+// at each sweep the host asks for the lease of one session of each worker, and of a few more. When that one is free, or somebody else's, all
+// sessions of the worker are asked for. To ask for each at each sweep would be a claim in vain for every session of the fleet, by every host.
+type elsewhere struct {
+	holders map[session.ID]string
+	held    map[string]map[session.ID]struct{}
+	// asking are the sessions whose lease is to be asked for although somebody has it.
+	asking map[session.ID]struct{}
+}
+
+// somebody has a session that is ready, and was not asked for yet.
+const somebody = "?"
+
+// probesAtOnce is how many leases a sweep asks for beyond one for each worker: all there are in a small fleet.
+const probesAtOnce = 20
+
+func newElsewhere() *elsewhere {
+	return &elsewhere{holders: map[session.ID]string{}, held: map[string]map[session.ID]struct{}{}, asking: map[session.ID]struct{}{}}
+}
+
+// note says who has a session.
+func (e *elsewhere) note(id session.ID, holder string) {
+	e.drop(id)
+	e.holders[id] = holder
+	if e.held[holder] == nil {
+		e.held[holder] = map[session.ID]struct{}{}
+	}
+	e.held[holder][id] = struct{}{}
+}
+
+// drop says that nobody is known to have a session, and gives who had it before, if that was known.
+func (e *elsewhere) drop(id session.ID) (before string, known bool) {
+	delete(e.asking, id)
+	before, known = e.holders[id]
+	if known {
+		delete(e.holders, id)
+		delete(e.held[before], id)
+		if len(e.held[before]) == 0 {
+			delete(e.held, before)
+		}
+	}
+	return before, known
+}
+
+// has tells whether a session is to be left to another worker.
+func (e *elsewhere) has(id session.ID) bool {
+	_, held := e.holders[id]
+	_, asked := e.asking[id]
+	return held && !asked
+}
+
+// probe chooses at random what a sweep asks for.
+func (e *elsewhere) probe() {
+	for _, sessions := range e.held {
+		for id := range sessions {
+			e.asking[id] = struct{}{}
+			break
+		}
+	}
+	more := 0
+	for id := range e.holders {
+		if more == probesAtOnce {
+			return
+		}
+		if _, asked := e.asking[id]; !asked {
+			e.asking[id] = struct{}{}
+			more++
+		}
+	}
+}
+
+// suspect gives the sessions of a worker that may be dead; they are to be asked for.
+func (e *elsewhere) suspect(holder string) []session.ID {
+	suspects := make([]session.ID, 0, len(e.held[holder]))
+	for id := range e.held[holder] {
+		e.asking[id] = struct{}{}
+		suspects = append(suspects, id)
+	}
+	return suspects
+}
+
+// workers counts the workers that are known to have sessions.
+func (e *elsewhere) workers() int {
+	workers := len(e.held)
+	if e.held[somebody] != nil {
+		workers--
+	}
+	return workers
+}
+
+// keeps tells whether somebody has a session that is as its record, or a fact, says.
+func keeps(found session.Session) bool {
+	return found.State == session.Ready || found.State == session.Offline && found.Reason == session.ReasonConnectionLost
+}
+
+// asked takes over the answer to a claim: nil, or that another worker has the session. One that changed hands unheard makes its holder a suspect.
+func (h *Host) asked(id session.ID, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before, known := h.elsewhere.drop(id)
+	if err != nil {
+		var held *lease.HeldError
+		if !errors.As(err, &held) {
+			held = &lease.HeldError{}
+		}
+		h.elsewhere.note(id, held.Worker)
+		known = known && before != held.Worker && before != somebody
+	}
+	if !known {
+		return
+	}
+	for _, suspect := range h.elsewhere.suspect(before) {
+		h.nudges.session(suspect, nudge{})
+	}
+}
