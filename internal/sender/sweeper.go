@@ -62,7 +62,7 @@ func NewSweeper(options SweeperOptions) (*Sweeper, error) {
 
 // Run sweeps at the start, whenever a session changes or a campaign is cancelled, and every so often, until the context ends.
 func (s *Sweeper) Run(ctx context.Context) error {
-	stopSessions, err := s.options.Watcher.Watch(ctx, "events.session.*.state", func(string, []byte) { s.nudge() })
+	stopSessions, err := s.options.Watcher.Watch(ctx, "events.session.*.state", s.sessionChanged)
 	if err != nil {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
@@ -87,6 +87,14 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		case <-s.nudges:
 		case <-ticker.C:
 		}
+	}
+}
+
+// sessionChanged notes that a session may write again, which its campaigns may wait for.
+func (s *Sweeper) sessionChanged(_ string, data []byte) {
+	var fact events.SessionChanged
+	if err := json.Unmarshal(data, &fact); err != nil || fact.State == session.Ready || fact.State == session.Paused {
+		s.nudge()
 	}
 }
 

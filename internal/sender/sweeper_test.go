@@ -108,3 +108,17 @@ func TestSweeperNeedsItsParts(t *testing.T) {
 		t.Error("a sweeper without parts")
 	}
 }
+
+func TestASweeperLooksOnlyWhenASessionMayWriteAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.sweeper()
+		synctest.Wait()
+		lists := w.counting("list campaigns")
+		for state, want := range map[session.State]int64{session.Offline: 0, session.LoggedOut: 0, session.Ready: 1, session.Paused: 1} {
+			lists.Store(0)
+			w.fact(events.SessionChanged{Version: events.FactVersion, SessionID: "ses_a", UserID: "user", State: state, At: time.Now()})
+			synctest.Wait()
+			same(t, "lists after "+string(state), lists.Load(), want)
+		}
+	})
+}
