@@ -96,3 +96,33 @@ func TestNobodyHoldsWhatWasGivenBack(t *testing.T) {
 		same(t, string(state.State)+string(state.Reason), keeps(state), want)
 	}
 }
+
+func TestAHostWithLessToDoGoesFirstHoweverMuchTheyHave(t *testing.T) {
+	inWorld(t, func(w *world) {
+		host := w.host(nil).Host
+		wait := func(known, hosted, workers int) time.Duration {
+			h := &Host{options: host.options, nudges: newNudges(), roster: newRoster(), elsewhere: newElsewhere(), yielding: map[session.ID]time.Time{}, hosted: map[session.ID]*hosting{}}
+			for i := range known {
+				id := session.ID(fmt.Sprint("ses_", i))
+				h.roster.known[id] = session.Session{}
+				if i < hosted {
+					h.hosted[id] = nil
+				} else if workers > 0 {
+					h.elsewhere.note(id, fmt.Sprint("worker", i%workers))
+				}
+			}
+			began := time.Now()
+			for h.yields("ses_free") {
+				<-h.nudges.came
+			}
+			return time.Since(began)
+		}
+		for _, fleet := range []struct{ share, workers int }{{3, 2}, {10, 2}, {30, 9}, {200, 49}} {
+			known := fleet.share * (fleet.workers + 1)
+			less, fair, more := wait(known, fleet.share*2/3, fleet.workers), wait(known, fleet.share, fleet.workers), wait(known, fleet.share*3/2, fleet.workers)
+			if gap := longestYield / 20; less+gap > fair || fair+gap > more || more > longestYield {
+				t.Errorf("%d sessions a worker: one with less waits %s, with its share %s, with more %s", fleet.share, less, fair, more)
+			}
+		}
+	})
+}

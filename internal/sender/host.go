@@ -307,34 +307,6 @@ func (h *Host) free(found session.Session) bool {
 	return !h.full(found.EgressName())
 }
 
-const (
-	// yieldStep is how much later a host claims a free session for each one that it has: longer than a claim takes, so that the host
-	// with the least to do gets it. Sessions spread in this way without anybody who divides them; one that is hosted stays where it is,
-	// because each move is a reconnect that WhatsApp sees.
-	yieldStep = 50 * time.Millisecond
-	// longestYield keeps the move of a session within a second.
-	longestYield = 500 * time.Millisecond
-)
-
-// yields tells whether a free session is left to hosts with less to do for a moment; then it is looked at again by itself.
-func (h *Host) yields(id session.ID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	found, yielding := h.yielding[id]
-	if !yielding {
-		found = time.Now()
-	}
-	// What this host has may have grown since: of several sessions that become free at once, each host takes one after the other.
-	wait := min(longestYield, time.Duration(len(h.hosted))*yieldStep) - time.Since(found)
-	if wait <= 0 {
-		delete(h.yielding, id)
-		return false
-	}
-	h.yielding[id] = found
-	time.AfterFunc(wait, func() { h.nudges.session(id, nudge{}) })
-	return true
-}
-
 // full tells whether an egress has as many sessions as it may. The caller holds mu.
 func (h *Host) full(egress string) bool {
 	count := 0
