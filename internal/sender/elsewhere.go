@@ -20,8 +20,12 @@ type elsewhere struct {
 // somebody has a session that is ready, and was not asked for yet.
 const somebody = "?"
 
-// probesAtOnce is how many leases a sweep asks for beyond one for each worker: all there are in a small fleet.
-const probesAtOnce = 20
+const (
+	// probesAtOnce is how many leases a sweep asks for beyond one for each worker: all there are in a small fleet.
+	probesAtOnce = 20
+	// probesAtFirst is how many a host asks for that knows of no other worker yet, so that it soon knows what its share is.
+	probesAtFirst = 200
+)
 
 func newElsewhere() *elsewhere {
 	return &elsewhere{holders: map[session.ID]string{}, held: map[string]map[session.ID]struct{}{}, asking: map[session.ID]struct{}{}}
@@ -66,15 +70,19 @@ func (e *elsewhere) probe() {
 			break
 		}
 	}
-	more := 0
+	more := probesAtOnce
+	if e.workers() == 0 {
+		more = probesAtFirst
+	}
 	for id := range e.holders {
-		if more == probesAtOnce {
+		if _, asked := e.asking[id]; asked {
+			continue
+		}
+		if more == 0 {
 			return
 		}
-		if _, asked := e.asking[id]; !asked {
-			e.asking[id] = struct{}{}
-			more++
-		}
+		e.asking[id] = struct{}{}
+		more--
 	}
 }
 

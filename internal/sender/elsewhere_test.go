@@ -32,7 +32,7 @@ func TestASweepAsksForFewOfTheOthersSessions(t *testing.T) {
 		w.leases.mu.Lock()
 		defer w.leases.mu.Unlock()
 		// One for each holder: the other worker, and whoever was not asked for yet.
-		if most := (sweeps + 1) * (probesAtOnce + 2); w.leases.refused > most || w.leases.refused < sweeps {
+		if most := probesAtFirst + 2 + sweeps*(probesAtOnce+2); w.leases.refused > most || w.leases.refused < sweeps {
 			t.Errorf("%d claims in vain in %d sweeps, want some and at most %d", w.leases.refused, sweeps, most)
 		}
 	})
@@ -117,7 +117,7 @@ func TestAHostWithLessToDoGoesFirstHoweverMuchTheyHave(t *testing.T) {
 			}
 			return time.Since(began)
 		}
-		for _, fleet := range []struct{ share, workers int }{{3, 2}, {10, 2}, {30, 9}, {200, 49}} {
+		for _, fleet := range []struct{ share, workers int }{{3, 2}, {6, 2}, {30, 9}, {200, 49}} {
 			known := fleet.share * (fleet.workers + 1)
 			less, fair, more := wait(known, fleet.share*2/3, fleet.workers), wait(known, fleet.share, fleet.workers), wait(known, fleet.share*3/2, fleet.workers)
 			if gap := longestYield / 20; less+gap > fair || fair+gap > more || more > longestYield {

@@ -34,9 +34,12 @@ func (h *Host) yields(id session.ID) bool {
 	return true
 }
 
-// step is how much later this host claims for each session that it has: a host that has its share of the fleet waits half of the longest time, so
-// that those with less and those with more are told apart however many there are. The caller holds mu.
+// step is how much later this host claims for each session that it has. Where there are many for each host, one that has its share of the fleet waits
+// half of the longest time, so that those with less and those with more are told apart. The caller holds mu.
 func (h *Host) step() time.Duration {
-	share := max(1, len(h.roster.known)/(h.elsewhere.workers()+1))
-	return min(yieldStep, longestYield/2/time.Duration(share))
+	share := len(h.roster.known) / (h.elsewhere.workers() + 1)
+	if share <= int(longestYield/yieldStep) {
+		return yieldStep
+	}
+	return longestYield / 2 / time.Duration(share)
 }
