@@ -44,6 +44,9 @@ type Sweeper struct {
 
 	mu        sync.Mutex
 	cancelled map[campaign.ID]struct{}
+	// nudged is when a session last made this sweeper look; soon: it is going to look when nudgeGap is over.
+	nudged time.Time
+	soon   bool
 }
 
 // NewSweeper checks the options and makes a sweeper.
@@ -90,11 +93,27 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
+// nudgeGap is the shortest time between two sweeps for sessions: when a worker dies many change at once, and one sweep is for all of them.
+const nudgeGap = time.Second
+
 // sessionChanged notes that a session may write again, which its campaigns may wait for.
 func (s *Sweeper) sessionChanged(_ string, data []byte) {
 	var fact events.SessionChanged
-	if err := json.Unmarshal(data, &fact); err != nil || fact.State == session.Ready || fact.State == session.Paused {
+	if err := json.Unmarshal(data, &fact); err == nil && fact.State != session.Ready && fact.State != session.Paused {
+		return
+	}
+	s.mu.Lock()
+	wait, soon := time.Until(s.nudged.Add(nudgeGap)), s.soon
+	s.soon = wait > 0
+	if !s.soon {
+		s.nudged = time.Now()
+	}
+	s.mu.Unlock()
+	switch {
+	case wait <= 0:
 		s.nudge()
+	case !soon:
+		time.AfterFunc(wait, func() { s.sessionChanged("", nil) })
 	}
 }
 

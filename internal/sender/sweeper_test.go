@@ -119,6 +119,16 @@ func TestASweeperLooksOnlyWhenASessionMayWriteAgain(t *testing.T) {
 			w.fact(events.SessionChanged{Version: events.FactVersion, SessionID: "ses_a", UserID: "user", State: state, At: time.Now()})
 			synctest.Wait()
 			same(t, "lists after "+string(state), lists.Load(), want)
+			time.Sleep(nudgeGap)
 		}
+		lists.Store(0)
+		for i := range 100 {
+			w.fact(events.SessionChanged{Version: events.FactVersion, SessionID: "ses_a", UserID: "user", State: session.Ready, At: time.Now().Add(time.Duration(i))})
+			synctest.Wait()
+		}
+		same(t, "lists at once", lists.Load(), 1)
+		time.Sleep(nudgeGap)
+		synctest.Wait()
+		same(t, "lists for all of them", lists.Load(), 2)
 	})
 }
