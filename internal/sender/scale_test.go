@@ -18,6 +18,8 @@ func fullSize() size {
 	return size{sessions: 10_000, senders: 50}
 }
 
+// TestAFleetAtScale is the life of a fleet: it starts, lives, loses senders, gets new ones, and is deployed anew. The numbers of docs/scale.md are
+// what it logs at full size: go test ./internal/sender -run TestAFleetAtScale -v
 func TestAFleetAtScale(t *testing.T) {
 	scale := fullSize()
 	before := memory()
@@ -27,24 +29,82 @@ func TestAFleetAtScale(t *testing.T) {
 			for range scale.senders {
 				f.start()
 			}
-			t.Logf("connected after %s", f.untilConnected())
+			f.connectedWithin(2 * time.Minute)
 		})
+		f.balanced(0)
 		f.pass(30 * time.Second)
-		f.phase("steady state", func() { f.pass(time.Minute) })
-		t.Logf("memory: %d bytes a session", (memory()-before)/uint64(scale.sessions))
+		steady := f.phase("steady state, a minute", func() { f.pass(time.Minute) })
+		f.affordable(steady, time.Minute)
+		t.Logf("memory: %d bytes a session in all senders, without their WhatsApp clients", (memory()-before)/uint64(scale.sessions))
 		f.phase("one sender dies", func() {
 			f.kill(f.senders[0])
-			t.Logf("connected after %s", f.untilConnected())
+			f.connectedWithin(2 * leaseTTL)
 		})
+		f.balanced(0)
 		f.pass(30 * time.Second)
 		f.phase("a tenth of the senders dies", func() {
-			for range max(1, scale.senders/10) {
+			for range scale.senders / 10 {
 				f.kill(f.senders[0])
 			}
-			t.Logf("connected after %s", f.untilConnected())
+			f.connectedWithin(2 * leaseTTL)
 		})
+		f.balanced(0)
 		f.pass(30 * time.Second)
+		fresh := scale.senders - len(f.senders)
+		f.phase("as many new senders start, a minute", func() {
+			for range fresh {
+				f.start()
+			}
+			f.pass(time.Minute)
+		})
+		f.phase("every sender is deployed anew, one after another", func() {
+			for range scale.senders {
+				f.stop(f.senders[0])
+				f.start()
+				f.connectedWithin(2 * leaseTTL)
+			}
+		})
+		f.balanced(1)
 	})
+}
+
+// connectedWithin waits until every session is connected, and checks how long it takes.
+func (f *fleet) connectedWithin(most time.Duration) {
+	f.t.Helper()
+	if took := f.untilConnected(); took > most {
+		f.t.Errorf("all are connected after %s, want %s", took, most)
+	}
+}
+
+// balanced checks that no sender has a fifth more than its share, nor a fifth less, but for the youngest, which get only what becomes free.
+func (f *fleet) balanced(youngest int) {
+	f.t.Helper()
+	share := float64(len(f.books.ids)) / float64(len(f.senders))
+	for i, one := range f.senders {
+		hosted := float64(len(one.host.Hosted()))
+		if hosted > share*1.2+1 || hosted < share*0.8-1 && i < len(f.senders)-youngest {
+			f.t.Errorf("sender %d of %d has %.0f sessions; its share is %.0f", i+1, len(f.senders), hosted, share)
+		}
+	}
+}
+
+// affordable checks what an idle session costs in a second.
+func (f *fleet) affordable(cost tally, span time.Duration) {
+	f.t.Helper()
+	sessions, senders := float64(len(f.books.ids)), float64(len(f.senders))
+	for _, bound := range []struct {
+		what      string
+		got, most float64
+	}{
+		{"lease renewals of a session", float64(cost[leaseRenewal]) / sessions, 0.24},
+		{"claims in vain of a sender", float64(cost[leaseClaim]) / senders, float64(20+f.started) / 5},
+		{"records listed by a sender", float64(cost[recordListed]) / senders, 101},
+		{"other operations on the database by a sender", float64(cost.database()-cost[pageRead]) / senders, 1},
+	} {
+		if got := bound.got / span.Seconds(); got > bound.most {
+			f.t.Errorf("%s: %.2f a second, want at most %.2f", bound.what, got, bound.most)
+		}
+	}
 }
 
 // phase runs a part of a story and logs what it cost.
