@@ -18,8 +18,9 @@ import (
 // its record. Only the goroutine of Host.Run touches it.
 type roster struct {
 	known map[session.ID]session.Session
-	// after is where the next page begins; complete: the store was read to its end once.
-	after    string
+	// next is the cursor of the next page, and last the last session of the one before; complete: the store was read to its end once.
+	next     string
+	last     session.ID
 	complete bool
 }
 
@@ -28,30 +29,34 @@ func newRoster() *roster { return &roster{known: map[session.ID]session.Session{
 // refresh reads the next page of the store, or all of it when that was never done.
 func (r *roster) refresh(ctx context.Context, sessions session.Store) error {
 	for {
-		list, err := sessions.List(ctx, session.Filter{States: wanted()}, store.Page{Size: store.MaxPageSize, After: r.after})
+		list, err := sessions.List(ctx, session.Filter{States: wanted()}, store.Page{Size: store.MaxPageSize, After: r.next})
 		if err != nil {
 			return fmt.Errorf("list sessions: %w", err)
 		}
-		r.replace(r.after, list)
-		r.after = list.Next
-		if r.after == "" {
-			r.complete = true
-		}
-		if r.complete {
+		r.replace(list)
+		if r.complete = r.complete || r.next == ""; r.complete {
 			return nil
 		}
 	}
 }
 
 // replace takes over a page: what is known of its span and not on it is gone.
-func (r *roster) replace(after string, page store.List[session.Session]) {
+func (r *roster) replace(page store.List[session.Session]) {
+	end := r.last // of a page that is not the last one
+	if len(page.Items) > 0 {
+		end = page.Items[len(page.Items)-1].ID
+	}
 	for id := range r.known {
-		if string(id) > after && (page.Next == "" || string(id) <= page.Next) {
+		if id > r.last && (page.Next == "" || id <= end) {
 			delete(r.known, id)
 		}
 	}
 	for _, found := range page.Items {
 		r.known[found.ID] = found
+	}
+	r.next, r.last = page.Next, end
+	if page.Next == "" {
+		r.last = ""
 	}
 }
 

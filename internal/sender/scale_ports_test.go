@@ -146,14 +146,15 @@ func (s wiredSessions) List(ctx context.Context, filter session.Filter, page sto
 	books := &s.fleet.books
 	books.mu.Lock()
 	defer books.mu.Unlock()
-	at, _ := slices.BinarySearch(books.ids, session.ID(page.After))
+	after := session.ID(strings.TrimPrefix(page.After, "behind:"))
+	at, _ := slices.BinarySearch(books.ids, after)
 	for ; at < len(books.ids); at++ {
 		found := books.sessions[books.ids[at]]
-		if string(found.ID) == page.After || !slices.Contains(filter.States, found.State) {
+		if found.ID == after || !slices.Contains(filter.States, found.State) {
 			continue
 		}
 		if len(list.Items) == page.Limit() {
-			list.Next = string(list.Items[len(list.Items)-1].ID)
+			list.Next = "behind:" + string(list.Items[len(list.Items)-1].ID)
 			break
 		}
 		list.Items = append(list.Items, found)
