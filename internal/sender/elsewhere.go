@@ -13,8 +13,10 @@ import (
 type elsewhere struct {
 	holders map[session.ID]string
 	held    map[string]map[session.ID]struct{}
-	// asking are the sessions whose lease is to be asked for although somebody has it.
-	asking map[session.ID]struct{}
+	// asking are the sessions whose lease is to be asked for although somebody has it; true: at once, since it is only to learn who has it.
+	asking map[session.ID]bool
+	// hinted are the workers of whom a session was asked for since the last sweep because it lost its connection.
+	hinted map[string]struct{}
 }
 
 // somebody has a session that is ready, and was not asked for yet.
@@ -28,7 +30,7 @@ const (
 )
 
 func newElsewhere() *elsewhere {
-	return &elsewhere{holders: map[session.ID]string{}, held: map[string]map[session.ID]struct{}{}, asking: map[session.ID]struct{}{}}
+	return &elsewhere{holders: map[session.ID]string{}, held: map[string]map[session.ID]struct{}{}, asking: map[session.ID]bool{}, hinted: map[string]struct{}{}}
 }
 
 // note says who has a session.
@@ -64,9 +66,10 @@ func (e *elsewhere) has(id session.ID) bool {
 
 // probe chooses at random what a sweep asks for.
 func (e *elsewhere) probe() {
+	clear(e.hinted)
 	for _, sessions := range e.held {
 		for id := range sessions {
-			e.asking[id] = struct{}{}
+			e.asking[id] = false
 			break
 		}
 	}
@@ -81,8 +84,18 @@ func (e *elsewhere) probe() {
 		if more == 0 {
 			return
 		}
-		e.asking[id] = struct{}{}
+		e.asking[id] = false
 		more--
+	}
+}
+
+// hint takes a session that lost its connection for a sign that its worker may be dead: who takes one over from a dead worker says so first, and then
+// all hosts ask, and the one with the least to do comes first. One for each worker and sweep is enough: when WhatsApp is out of reach all of them do.
+func (e *elsewhere) hint(id session.ID) {
+	holder, held := e.holders[id]
+	if _, was := e.hinted[holder]; held && !was {
+		e.hinted[holder] = struct{}{}
+		e.asking[id] = true
 	}
 }
 
@@ -90,7 +103,7 @@ func (e *elsewhere) probe() {
 func (e *elsewhere) suspect(holder string) []session.ID {
 	suspects := make([]session.ID, 0, len(e.held[holder]))
 	for id := range e.held[holder] {
-		e.asking[id] = struct{}{}
+		e.asking[id] = false
 		suspects = append(suspects, id)
 	}
 	return suspects

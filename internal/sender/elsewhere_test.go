@@ -74,8 +74,26 @@ func TestWhoHasWhatElsewhere(t *testing.T) {
 	e.note("b", "alice")
 	same(t, "it is left alone", e.has("b"), true)
 	same(t, "workers", e.workers(), 1)
+	for i := range 100 {
+		e.note(session.ID(fmt.Sprint("a", i)), "alice")
+	}
 	same(t, "suspects", len(e.suspect("alice")), 101)
 	same(t, "it is left alone", e.has("b"), false)
+	for i := range 100 {
+		e.note(session.ID(fmt.Sprint("a", i)), "alice")
+	}
+	e.note("b", "alice")
+	e.note("d", "dora")
+	for _, id := range []session.ID{"b", "a7", "d", "nobody's"} {
+		e.hint(id)
+	}
+	for id, left := range map[session.ID]bool{"b": false, "a7": true, "d": false} {
+		same(t, "it is left alone after a hint: "+string(id), e.has(id), left)
+	}
+	e.probe()
+	e.note("a7", "alice")
+	e.hint("a7")
+	same(t, "it is left alone after a hint of the next sweep", e.has("a7"), false)
 	before, known := e.drop("b")
 	same(t, "holder before", before, "alice")
 	same(t, "known", known, true)

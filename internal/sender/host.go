@@ -193,8 +193,8 @@ func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
 				return fmt.Errorf("read session: %w", err)
 			}
 		}
-		if !keeps(found) && (nudge.read || nudge.fact.SessionID != "") {
-			h.release(id)
+		if nudge.read || nudge.fact.SessionID != "" {
+			h.hear(found)
 		}
 		if !h.roster.note(found) {
 			continue
@@ -233,11 +233,16 @@ func (h *Host) presume(id session.ID, found session.Session) {
 	}
 }
 
-// release notes that a session may be free.
-func (h *Host) release(id session.ID) {
+// hear takes over what a fact or a record says of who has a session.
+func (h *Host) hear(found session.Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.elsewhere.drop(id)
+	switch {
+	case !keeps(found):
+		h.elsewhere.drop(found.ID)
+	case found.State == session.Offline:
+		h.elsewhere.hint(found.ID)
+	}
 }
 
 // wake makes the hosting of a session look at its record.

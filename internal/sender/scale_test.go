@@ -2,6 +2,7 @@ package sender_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,18 +11,27 @@ import (
 // size is how large the fleet of a test is.
 type size struct{ sessions, senders int }
 
-// fullSize is what docs/scale.md tells of. The race detector and -short get a fleet that is as crowded, and smaller.
-func fullSize() size {
-	if raceDetector || testing.Short() {
+// fleetSize is 2 000 sessions on 20 senders, or what SCALE says ("10000x50", which docs/scale.md tells of and which takes minutes). The race detector
+// and -short get a smaller one.
+func fleetSize(t *testing.T) (s size) {
+	t.Helper()
+	asked := os.Getenv("SCALE")
+	switch {
+	case asked != "":
+		if _, err := fmt.Sscanf(asked, "%dx%d", &s.sessions, &s.senders); err != nil {
+			t.Fatalf("SCALE=%s is not like 10000x50: %v", asked, err)
+		}
+		return s
+	case raceDetector || testing.Short():
 		return size{sessions: 600, senders: 10}
 	}
-	return size{sessions: 10_000, senders: 50}
+	return size{sessions: 2_000, senders: 20}
 }
 
 // TestAFleetAtScale is the life of a fleet: it starts, lives, loses senders, gets new ones, and is deployed anew. The numbers of docs/scale.md are
-// what it logs at full size: go test ./internal/sender -run TestAFleetAtScale -v
+// what it logs: SCALE=10000x50 go test ./internal/sender -run TestAFleetAtScale -v -count=1
 func TestAFleetAtScale(t *testing.T) {
-	scale := fullSize()
+	scale := fleetSize(t)
 	before := memory()
 	inFleet(t, scale.sessions, func(f *fleet) {
 		t.Logf("%d sessions, %d senders", scale.sessions, scale.senders)

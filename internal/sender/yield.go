@@ -19,6 +19,9 @@ const (
 func (h *Host) yields(id session.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.elsewhere.asking[id] {
+		return false
+	}
 	found, yielding := h.yielding[id]
 	if !yielding {
 		found = time.Now()
