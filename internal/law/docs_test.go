@@ -1,11 +1,9 @@
 package law
 
 import (
-	"encoding/json"
 	"fmt"
 	"go/ast"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -94,66 +92,6 @@ func kindsOf(files []*file) []string {
 		})
 	}
 	return kinds
-}
-
-// TestEveryDependencyHasItsReason compares the direct requirements of go.mod with docs/dependencies.md.
-func TestEveryDependencyHasItsReason(t *testing.T) {
-	t.Parallel()
-	dir, err := root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	required, err := requirements(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "docs/dependencies.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var explained []string
-	for _, match := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| .+ \\|$").FindAllStringSubmatch(string(text), -1) {
-		explained = append(explained, match[1])
-	}
-	if len(required) == 0 || len(explained) == 0 {
-		t.Fatalf("read %d requirements and %d reasons: the rule cannot read its files any more", len(required), len(explained))
-	}
-	for _, dependency := range required {
-		if !slices.Contains(explained, dependency) {
-			t.Errorf("%s has no line in docs/dependencies.md: what would be missing without it?", dependency)
-		}
-	}
-	for _, dependency := range explained {
-		if !slices.Contains(required, dependency) {
-			t.Errorf("%s is explained in docs/dependencies.md but is no direct requirement of go.mod", dependency)
-		}
-	}
-}
-
-// requirements gives the direct requirements of go.mod.
-func requirements(dir string) ([]string, error) {
-	command := exec.Command("go", "mod", "edit", "-json")
-	command.Dir = dir
-	out, err := command.Output()
-	if err != nil {
-		return nil, fmt.Errorf("read go.mod: %w", err)
-	}
-	var mod struct {
-		Require []struct {
-			Path     string
-			Indirect bool
-		}
-	}
-	if err := json.Unmarshal(out, &mod); err != nil {
-		return nil, fmt.Errorf("read go.mod: %w", err)
-	}
-	var direct []string
-	for _, r := range mod.Require {
-		if !r.Indirect {
-			direct = append(direct, r.Path)
-		}
-	}
-	return direct, nil
 }
 
 // machine finds traces of a certain machine or network: absolute home and work directories, private registries.

@@ -51,6 +51,11 @@ func TestCodeRulesCatchViolations(t *testing.T) {
 		{"another kind of skip", "p.go", `package p
 			func Read(reader R) { reader.Skip(3) }`, skips, ""},
 
+		{"a goroutine that nobody looks for", "p.go", "package p\nfunc F() { go f() }", leaks, "starts a goroutine"},
+		{"a timer that nobody looks for", "p.go", "package p\nfunc F() { time.AfterFunc(1, f) }", leaks, "starts a goroutine"},
+		{"a group that nobody looks for", "p.go", "package p\nfunc F() { group.Go(f) }", leaks, "starts a goroutine"},
+		{"nothing that goes on", "p.go", "package p\nfunc F() { f(); time.After(1) }", leaks, ""},
+
 		{"init", "p.go", "package p\nfunc init() {}", inits, "init works"},
 		{"a method called init", "p.go", "package p\nfunc (x *X) init() {}", inits, ""},
 
@@ -129,6 +134,7 @@ func TestExceptionsThatNothingNeedsAreFound(t *testing.T) {
 }
 
 func sleeps(files []*file) []string  { return checkSleeps("p", files, uses{}) }
+func leaks(files []*file) []string   { return checkLeaks("p", files, uses{}) }
 func skips(files []*file) []string   { return checkSkips("p", files, uses{}) }
 func inits(files []*file) []string   { return checkInit("p", files, uses{}) }
 func state(files []*file) []string   { return checkState("p", files, uses{}) }

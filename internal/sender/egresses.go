@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -15,6 +16,52 @@ type Egresses interface {
 	Connect(ctx context.Context, egress string, longest time.Duration) (at time.Time, err error)
 	// Record notes a logout, so that its number and its egress cool down. The same one may be recorded again.
 	Record(ctx context.Context, logout session.Logout) error
+}
+
+// dialsAtOnce bounds how many sessions of a host connect at the same time. One after another, two hundred that a worker left behind would take
+// minutes; all at once they would be a storm.
+const dialsAtOnce = 16
+
+// dials lets one session of an egress connect at a time, and few of the whole host.
+type dials struct {
+	host chan struct{}
+
+	mu sync.Mutex
+	// egresses has a place for each way out that was ever dialled through.
+	egresses map[string]chan struct{}
+}
+
+func newDials() *dials {
+	return &dials{host: make(chan struct{}, dialsAtOnce), egresses: map[string]chan struct{}{}}
+}
+
+// begin waits for a turn to dial; ended gives it back. It gives false when the context ends before.
+func (d *dials) begin(ctx context.Context, egress string) (ended func(), begun bool) {
+	places := []chan struct{}{d.of(egress), d.host}
+	for i, place := range places {
+		select {
+		case place <- struct{}{}:
+		case <-ctx.Done():
+			for _, taken := range places[:i] {
+				<-taken
+			}
+			return nil, false
+		}
+	}
+	return func() {
+		for _, taken := range places {
+			<-taken
+		}
+	}, true
+}
+
+func (d *dials) of(egress string) chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.egresses[egress] == nil {
+		d.egresses[egress] = make(chan struct{}, 1)
+	}
+	return d.egresses[egress]
 }
 
 // awaitTurn waits until it is this session's turn to connect through its egress.

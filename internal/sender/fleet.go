@@ -48,7 +48,7 @@ func limits() []session.Reason {
 }
 
 // show publishes a census. An egress without sessions loses its series. Only one sweep at a time calls it.
-func (m *fleetMetrics) show(found []session.Session) {
+func (m *fleetMetrics) show(found map[session.ID]session.Session) {
 	type place struct {
 		state  session.State
 		egress string

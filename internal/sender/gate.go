@@ -58,6 +58,13 @@ func (g *gate) channel() chan struct{} {
 	return g.up
 }
 
+// agrees tells whether the gate knows a record already, and the record says of the connection what is so.
+func (g *gate) agrees(found session.Session) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.record.Revision >= found.Revision && g.online == (g.record.State == session.Ready)
+}
+
 // offlineWait is how long a broken connection usually takes to come back.
 const offlineWait = 2 * time.Second
 

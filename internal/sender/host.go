@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,23 +65,24 @@ type HostOptions struct {
 type Host struct {
 	options HostOptions
 	metrics *hostMetrics
-	// dialling lets one session connect at a time.
-	dialling chan struct{}
-	nudges   nudges
+	dials   *dials
+	nudges  nudges
+	roster  *roster
 
 	mu     sync.Mutex
 	hosted map[session.ID]*hosting
+	// elsewhere has the sessions of other workers.
+	elsewhere *elsewhere
 	// resting has the sessions that are not worth a try before a time.
 	resting map[session.ID]rest
 	// yielding has the sessions that were found free, and when.
 	yielding map[session.ID]time.Time
 }
 
-// rest is until when a session is left alone, and how often it failed in a row; held: another worker has it.
+// rest is until when a session is left alone, and how often it failed in a row.
 type rest struct {
 	until    time.Time
 	failures int
-	held     bool
 }
 
 // NewHost checks the options and makes a host; it starts nothing.
@@ -115,7 +115,7 @@ func NewHost(options HostOptions) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{options: options, metrics: metrics, dialling: make(chan struct{}, 1), nudges: newNudges(),
+	h := &Host{options: options, metrics: metrics, dials: newDials(), nudges: newNudges(), roster: newRoster(), elsewhere: newElsewhere(),
 		hosted: map[session.ID]*hosting{}, resting: map[session.ID]rest{}, yielding: map[session.ID]time.Time{}}
 	if err := register(options.Registerer, newSilences(h)); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func NewHost(options HostOptions) (*Host, error) {
 
 // Run hosts sessions until the context ends, and returns when the last one is given up (hosting.go says in which order).
 func (h *Host) Run(ctx context.Context) error {
-	stopWatching, err := h.options.Watcher.Watch(ctx, "events.session.>", func(subject string, _ []byte) { h.nudges.add(subject) })
+	stopWatching, err := h.options.Watcher.Watch(ctx, "events.session.>", h.nudges.add)
 	if err != nil {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
@@ -150,49 +150,6 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 }
 
-// nudges collects which sessions something was said about. Many at once are one look.
-type nudges struct {
-	mu   *sync.Mutex
-	ids  map[session.ID]struct{}
-	came chan struct{}
-}
-
-func newNudges() nudges {
-	return nudges{mu: &sync.Mutex{}, ids: map[session.ID]struct{}{}, came: make(chan struct{}, 1)}
-}
-
-// add notes the session of a fact's subject ("events.session.<id>.<what>"). What a contact wrote changes nothing for a host, nor what
-// a host said of itself.
-func (n nudges) add(subject string) {
-	parts := strings.Split(subject, ".")
-	if len(parts) != 4 || parts[3] == "inbound" || parts[3] == "stable" || parts[3] == "phone" {
-		return
-	}
-	n.session(session.ID(parts[2]))
-}
-
-// session notes one session.
-func (n nudges) session(id session.ID) {
-	n.mu.Lock()
-	n.ids[id] = struct{}{}
-	n.mu.Unlock()
-	select {
-	case n.came <- struct{}{}:
-	default: // it is going to look anyway
-	}
-}
-
-func (n nudges) take() []session.ID {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	ids := make([]session.ID, 0, len(n.ids))
-	for id := range n.ids {
-		ids = append(ids, id)
-	}
-	clear(n.ids)
-	return ids
-}
-
 // wanted are the states of sessions that a host has work with. An outdated one is tried again: this may be the newer version.
 func wanted() []session.State {
 	states := []session.State{session.Removing, session.Outdated}
@@ -206,12 +163,12 @@ func wanted() []session.State {
 
 // sweep looks at every session that a host has work with.
 func (h *Host) sweep(ctx context.Context, hostings *sync.WaitGroup) error {
-	found, err := session.ListAll(ctx, h.options.Sessions, session.Filter{States: wanted()})
-	if err != nil {
+	if err := h.roster.refresh(ctx, h.options.Sessions); err != nil {
 		return err
 	}
-	h.metrics.fleet.show(found)
-	for _, one := range found {
+	h.metrics.fleet.show(h.roster.known)
+	h.probe()
+	for _, one := range h.roster.known {
 		if err := h.consider(ctx, one, hostings); err != nil {
 			return err
 		}
@@ -221,17 +178,25 @@ func (h *Host) sweep(ctx context.Context, hostings *sync.WaitGroup) error {
 
 // follow looks at the sessions that something was said about. One that another worker had may be free now.
 func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
-	for _, id := range h.nudges.take() {
+	for id, nudge := range h.nudges.take() {
 		h.wake(id)
-		found, err := h.options.Sessions.Get(ctx, id)
-		if errors.Is(err, store.ErrNotFound) {
-			h.forget(id)
-			continue
+		found, known := h.roster.known[id]
+		found = nudge.applied(found)
+		if nudge.read || !known {
+			var err error
+			found, err = h.options.Sessions.Get(ctx, id)
+			if errors.Is(err, store.ErrNotFound) {
+				h.forget(id)
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("read session: %w", err)
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("read session: %w", err)
+		if nudge.read || nudge.fact.SessionID != "" {
+			h.hear(found)
 		}
-		if !slices.Contains(wanted(), found.State) {
+		if !h.roster.note(found) {
 			continue
 		}
 		if err := h.consider(ctx, found, hostings); err != nil {
@@ -243,21 +208,49 @@ func (h *Host) follow(ctx context.Context, hostings *sync.WaitGroup) error {
 
 // forget drops what was noted of a session that does not exist any more.
 func (h *Host) forget(id session.ID) {
+	delete(h.roster.known, id)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.elsewhere.drop(id)
 	delete(h.yielding, id)
 	delete(h.resting, id)
 }
 
-// wake makes the hosting of a session look at its record, or ends the rest of a session that another worker had.
+// probe chooses which sessions of other workers this sweep asks for.
+func (h *Host) probe() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, found := range h.roster.known {
+		h.presume(id, found)
+	}
+	h.elsewhere.probe()
+}
+
+// presume takes a session that is connected, and not here, for somebody's. The caller holds mu.
+func (h *Host) presume(id session.ID, found session.Session) {
+	if _, known := h.elsewhere.holders[id]; !known && keeps(found) && h.hosted[id] == nil && h.resting[id].failures == 0 {
+		h.elsewhere.note(id, somebody)
+	}
+}
+
+// hear takes over what a fact or a record says of who has a session.
+func (h *Host) hear(found session.Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case !keeps(found):
+		h.elsewhere.drop(found.ID)
+	case found.State == session.Offline:
+		h.elsewhere.hint(found.ID)
+	}
+}
+
+// wake makes the hosting of a session look at its record.
 func (h *Host) wake(id session.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if hosting := h.hosted[id]; hosting != nil {
 		hosting.lookAgain()
-	}
-	if h.resting[id].held {
-		delete(h.resting, id)
 	}
 }
 
@@ -267,9 +260,10 @@ func (h *Host) consider(ctx context.Context, found session.Session, hostings *sy
 		return nil
 	}
 	claimed, err := h.options.Leases.Claim(ctx, found.ID)
+	if err == nil || errors.Is(err, lease.ErrHeld) {
+		h.asked(found.ID, err)
+	}
 	if errors.Is(err, lease.ErrHeld) {
-		// Well before the next sweep: this one may have come late, by a yield or a slow answer, and the next must not find the rest unfinished.
-		h.leave(found.ID, rest{until: time.Now().Add(h.options.SweepEvery / 4), held: true})
 		return nil
 	}
 	if err != nil {
@@ -288,12 +282,19 @@ func (h *Host) consider(ctx context.Context, found session.Session, hostings *sy
 	return nil
 }
 
-// free tells whether a session may be taken now; a hosted one is told to look at its record.
+// free tells whether a session may be taken now; a hosted one is told to look at its record, when there may be something to see.
 func (h *Host) free(found session.Session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if hosting := h.hosted[found.ID]; hosting != nil {
-		hosting.lookAgain()
+		if !hosting.gate.agrees(found) {
+			hosting.lookAgain()
+		}
+		return false
+	}
+	h.presume(found.ID, found)
+	if h.elsewhere.has(found.ID) {
+		delete(h.yielding, found.ID) // when it is free again, this host waits anew
 		return false
 	}
 	now := time.Now()
@@ -311,34 +312,6 @@ func (h *Host) free(found session.Session) bool {
 	return !h.full(found.EgressName())
 }
 
-const (
-	// yieldStep is how much later a host claims a free session for each one that it has: longer than a claim takes, so that the host
-	// with the least to do gets it. Sessions spread in this way without anybody who divides them; one that is hosted stays where it is,
-	// because each move is a reconnect that WhatsApp sees.
-	yieldStep = 50 * time.Millisecond
-	// longestYield keeps the move of a session within a second.
-	longestYield = 500 * time.Millisecond
-)
-
-// yields tells whether a free session is left to hosts with less to do for a moment; then it is looked at again by itself.
-func (h *Host) yields(id session.ID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	found, yielding := h.yielding[id]
-	if !yielding {
-		found = time.Now()
-	}
-	// What this host has may have grown since: of several sessions that become free at once, each host takes one after the other.
-	wait := min(longestYield, time.Duration(len(h.hosted))*yieldStep) - time.Since(found)
-	if wait <= 0 {
-		delete(h.yielding, id)
-		return false
-	}
-	h.yielding[id] = found
-	time.AfterFunc(wait, func() { h.nudges.session(id) })
-	return true
-}
-
 // full tells whether an egress has as many sessions as it may. The caller holds mu.
 func (h *Host) full(egress string) bool {
 	count := 0
@@ -348,12 +321,6 @@ func (h *Host) full(egress string) bool {
 		}
 	}
 	return count >= h.options.MaxConnections
-}
-
-func (h *Host) leave(id session.ID, rest rest) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.resting[id] = rest
 }
 
 // finished ends the hosting of a session and decides when it is worth another try: later after each failure.

@@ -149,6 +149,27 @@ func TestSessionsConnectOneAtATimeWithJitter(t *testing.T) {
 	})
 }
 
+func TestSessionsOfDifferentEgressesConnectTogether(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.whatsapp.dialTime = time.Second
+		const egresses = 2 * dialsAtOnce
+		for i := range 2 * egresses {
+			s := session.Session{ID: session.ID(fmt.Sprintf("ses_%02d", i)), State: session.Offline, Egress: fmt.Sprint("proxy", i%egresses), Device: session.Device{JID: "x"}}
+			if err := w.sessions().Create(w.t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		w.host(nil)
+		w.until("all are connected", func() bool { return len(w.queue.all()) == 2*egresses })
+		_, most := w.whatsapp.dialled()
+		same(t, "dials at once", most, dialsAtOnce)
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("%d sessions, %d at once and a second each, were connected after %s", 2*egresses, dialsAtOnce, took)
+		}
+	})
+}
+
 // TestReconnectsTakeTheTurnsOfTheirEgress: after an outage the sessions of an egress come back one after another, and what failed waits longer.
 func TestReconnectsTakeTheTurnsOfTheirEgress(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -75,7 +75,7 @@ func (s *hosting) lookAgain() {
 }
 
 const (
-	// openTimeout bounds the dialling of one session, as the others wait for it.
+	// openTimeout bounds the dialling of one session, as the others of its egress wait for it.
 	openTimeout = 30 * time.Second
 	// drainTime bounds the send that is in flight when a session is given up.
 	drainTime = 10 * time.Second
@@ -171,13 +171,17 @@ func (s *hosting) begin(held context.Context) (session.Session, error) {
 	}
 	s.linked = current
 	s.gate.set(current)
+	if current.EgressName() != s.egress { // what the host knew of it was out of date
+		s.host.nudges.session(s.id, nudge{read: true})
+		return current, errOtherWay
+	}
 	if current.State == session.Ready {
 		s.report(held, toOffline(session.ReasonConnectionLost))
 	}
 	return current, nil
 }
 
-// open dials, one session at a time, after a random wait.
+// open dials, one session of an egress at a time, after a random wait.
 func (s *hosting) open(ctx, held context.Context, current session.Session) error {
 	dial, cancel := context.WithCancel(held)
 	defer cancel()
@@ -185,12 +189,11 @@ func (s *hosting) open(ctx, held context.Context, current session.Session) error
 	if err := s.awaitTurn(dial); err != nil {
 		return err
 	}
-	select {
-	case s.host.dialling <- struct{}{}:
-		defer func() { <-s.host.dialling }()
-	case <-dial.Done():
+	dialled, begun := s.host.dials.begin(dial, s.egress)
+	if !begun {
 		return errMoving()
 	}
+	defer dialled()
 	dial, cancelDial := context.WithTimeout(dial, openTimeout)
 	defer cancelDial()
 	if !s.lease.Held() || dial.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,15 +62,18 @@ func (m *memory) failWith(fail func(operation string) error) {
 	m.fail = fail
 }
 
+// cursorMark makes a cursor something else than a key, as it is in the real stores.
+const cursorMark = "behind:"
+
 // page cuts a page out of records that are sorted by their keys.
 func page[T any](sorted []T, key func(T) string, before func(a, b string) bool, page store.Page) store.List[T] {
 	var list store.List[T]
 	for _, record := range sorted {
-		if page.After != "" && !before(page.After, key(record)) {
+		if page.After != "" && !before(strings.TrimPrefix(page.After, cursorMark), key(record)) {
 			continue
 		}
 		if len(list.Items) == page.Limit() {
-			list.Next = key(list.Items[len(list.Items)-1])
+			list.Next = cursorMark + key(list.Items[len(list.Items)-1])
 			break
 		}
 		list.Items = append(list.Items, record)

@@ -44,6 +44,9 @@ type Sweeper struct {
 
 	mu        sync.Mutex
 	cancelled map[campaign.ID]struct{}
+	// nudged is when a session last made this sweeper look; soon: it is going to look when nudgeGap is over.
+	nudged time.Time
+	soon   bool
 }
 
 // NewSweeper checks the options and makes a sweeper.
@@ -62,7 +65,7 @@ func NewSweeper(options SweeperOptions) (*Sweeper, error) {
 
 // Run sweeps at the start, whenever a session changes or a campaign is cancelled, and every so often, until the context ends.
 func (s *Sweeper) Run(ctx context.Context) error {
-	stopSessions, err := s.options.Watcher.Watch(ctx, "events.session.*.state", func(string, []byte) { s.nudge() })
+	stopSessions, err := s.options.Watcher.Watch(ctx, "events.session.*.state", s.sessionChanged)
 	if err != nil {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
@@ -87,6 +90,30 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		case <-s.nudges:
 		case <-ticker.C:
 		}
+	}
+}
+
+// nudgeGap is the shortest time between two sweeps for sessions: when a worker dies many change at once, and one sweep is for all of them.
+const nudgeGap = time.Second
+
+// sessionChanged notes that a session may write again, which its campaigns may wait for.
+func (s *Sweeper) sessionChanged(_ string, data []byte) {
+	var fact events.SessionChanged
+	if err := json.Unmarshal(data, &fact); err == nil && fact.State != session.Ready && fact.State != session.Paused {
+		return
+	}
+	s.mu.Lock()
+	wait, soon := time.Until(s.nudged.Add(nudgeGap)), s.soon
+	s.soon = wait > 0
+	if !s.soon {
+		s.nudged = time.Now()
+	}
+	s.mu.Unlock()
+	switch {
+	case wait <= 0:
+		s.nudge()
+	case !soon:
+		time.AfterFunc(wait, func() { s.sessionChanged("", nil) })
 	}
 }
 

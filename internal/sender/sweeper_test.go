@@ -108,3 +108,27 @@ func TestSweeperNeedsItsParts(t *testing.T) {
 		t.Error("a sweeper without parts")
 	}
 }
+
+func TestASweeperLooksOnlyWhenASessionMayWriteAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.sweeper()
+		synctest.Wait()
+		lists := w.counting("list campaigns")
+		for state, want := range map[session.State]int64{session.Offline: 0, session.LoggedOut: 0, session.Ready: 1, session.Paused: 1} {
+			lists.Store(0)
+			w.fact(events.SessionChanged{Version: events.FactVersion, SessionID: "ses_a", UserID: "user", State: state, At: time.Now()})
+			synctest.Wait()
+			same(t, "lists after "+string(state), lists.Load(), want)
+			time.Sleep(nudgeGap)
+		}
+		lists.Store(0)
+		for i := range 100 {
+			w.fact(events.SessionChanged{Version: events.FactVersion, SessionID: "ses_a", UserID: "user", State: session.Ready, At: time.Now().Add(time.Duration(i))})
+			synctest.Wait()
+		}
+		same(t, "lists at once", lists.Load(), 1)
+		time.Sleep(nudgeGap)
+		synctest.Wait()
+		same(t, "lists for all of them", lists.Load(), 2)
+	})
+}

@@ -571,6 +571,8 @@ type bucket struct {
 	mu     sync.Mutex
 	leases map[session.ID]*testLease
 	broken error
+	// refused counts the claims of what another worker has.
+	refused int
 }
 
 func newBucket() *bucket { return &bucket{leases: map[session.ID]*testLease{}} }
@@ -590,7 +592,8 @@ func (b *bucket) Claim(_ context.Context, id session.ID) (Lease, error) {
 		return nil, b.broken
 	}
 	if b.leases[id] != nil {
-		return nil, fault.Wrap(lease.ErrHeld, fault.RetryLater, "lease_held", "Another worker has this session open")
+		b.refused++
+		return nil, fault.Wrap(&lease.HeldError{Session: id, Worker: "another"}, fault.RetryLater, "lease_held", "Another worker has this session open")
 	}
 	claimed := &testLease{bucket: b, id: id, done: make(chan struct{})}
 	claimed.lose = sync.OnceFunc(func() { close(claimed.done) })

@@ -81,3 +81,20 @@ func TestContentThatLooksLikeDigits(t *testing.T) {
 		t.Errorf("first %v, none %v", first, none)
 	}
 }
+
+// FuzzDecode reads what a client may send in place of a stanza.
+func FuzzDecode(f *testing.F) {
+	frame, err := Encode(Node{Tag: "iq", Attrs: Attrs{"id": "1", "to": types.ServerJID}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(frame)
+	f.Add([]byte{0})
+	f.Add([]byte{0, 248, 255})
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		node, err := Decode(frame)
+		if err == nil && node == nil {
+			t.Error("neither a stanza nor an error")
+		}
+	})
+}

@@ -1,7 +1,7 @@
 // Package embedtest runs a nats-server as a process of its own that a test can kill with SIGKILL and start again on its files and its address, as a machine
 // that fails and comes back.
 //
-// Nouns: Process (the server's process). The process is the test's own binary, started again: a package that uses this calls Serve first thing in its
+// Nouns: Process (the server's process), Cluster (three of them that keep each other's copies). The process is the test's own binary, started again: a package that uses this calls Serve first thing in its
 // TestMain, and leaves if it served. Callers: the tests of internal/bus and internal/app. It must never be imported by the product.
 package embedtest
 
@@ -22,6 +22,7 @@ import (
 const (
 	dirVariable    = "EMBEDTEST_DIR"
 	listenVariable = "EMBEDTEST_LISTEN"
+	nodeVariable   = "EMBEDTEST_NODE"
 )
 
 // Serve is the server, if this process was started as one, until its standard input ends; else it returns at once.
@@ -29,6 +30,9 @@ func Serve() (served bool, err error) {
 	dir := os.Getenv(dirVariable)
 	if dir == "" {
 		return false, nil
+	}
+	if node := os.Getenv(nodeVariable); node != "" {
+		return true, serveNode(dir, node)
 	}
 	server, err := embed.Start(embed.Options{Dir: dir, Listen: os.Getenv(listenVariable)})
 	if err != nil {
@@ -44,6 +48,7 @@ type Process struct {
 	t       testing.TB
 	dir     string
 	url     string
+	node    string
 	command *exec.Cmd
 	stdin   io.Closer
 }
@@ -69,7 +74,7 @@ func (p *Process) Restart() {
 	}
 	// The test ends it, by Kill: after the end of the test's context, too.
 	p.command = exec.CommandContext(context.WithoutCancel(p.t.Context()), binary) // #nosec G204 -- this test itself
-	p.command.Env = append(os.Environ(), dirVariable+"="+p.dir, listenVariable+"="+strings.TrimPrefix(p.url, "nats://"))
+	p.command.Env = append(os.Environ(), dirVariable+"="+p.dir, listenVariable+"="+strings.TrimPrefix(p.url, "nats://"), nodeVariable+"="+p.node)
 	p.command.Stderr = os.Stderr
 	if p.stdin, err = p.command.StdinPipe(); err != nil {
 		p.t.Fatal(err)
