@@ -144,10 +144,11 @@ const maxWaitingSends = 1024
 
 // sendServer answers the send requests of one session.
 type sendServer struct {
-	bus      *Bus
-	session  session.ID
-	answer   func(context.Context, events.SendRequest) events.SendReply
-	waiting  chan arrival
+	bus     *Bus
+	session session.ID
+	answer  func(context.Context, events.SendRequest) events.SendReply
+	// waiting has pointers, because its whole length is set aside for each session, idle ones too.
+	waiting  chan *arrival
 	stopping atomic.Bool
 	ended    chan struct{}
 	// open counts the subscriptions that may bring requests.
@@ -173,7 +174,7 @@ type arrival struct {
 // stop returns when the answer under way is sent and every request that waited behind it was told that nobody hosts the session. It may be
 // called more than once, but not by answer.
 func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error) {
-	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan arrival, maxWaitingSends), ended: make(chan struct{}),
+	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan *arrival, maxWaitingSends), ended: make(chan struct{}),
 		has: map[string]int{}}
 	sends, err := b.nc.QueueSubscribe(events.SendSubject(id), hostQueue, s.arrive)
 	if err != nil {
@@ -211,7 +212,7 @@ func (s *sendServer) arrive(m *nats.Msg) {
 		s.tellInHand(m, id)
 		return
 	}
-	next := arrival{message: m, at: time.Now()}
+	next := &arrival{message: m, at: time.Now()}
 	next.undecodable = json.Unmarshal(m.Data, &next.request)
 	s.note(next.request.MessageID, 1)
 	select {
@@ -226,7 +227,7 @@ func (s *sendServer) arrive(m *nats.Msg) {
 func (s *sendServer) arriveLookup(m *nats.Msg) {
 	var request events.SendRequest
 	if m.Header.Get(headerInHand) == "" && (json.Unmarshal(m.Data, &request) != nil || len(request.Lookup) == 0) {
-		s.respond(arrival{message: m}, events.FailedReply(fault.New(fault.Poison, "no_lookup", "Only questions about numbers are answered here")))
+		s.respond(&arrival{message: m}, events.FailedReply(fault.New(fault.Poison, "no_lookup", "Only questions about numbers are answered here")))
 		return
 	}
 	s.arrive(m)
@@ -264,7 +265,7 @@ func (s *sendServer) run(ctx context.Context) {
 }
 
 // respond answers a request, and then only has it no longer in hand.
-func (s *sendServer) respond(a arrival, reply events.SendReply) {
+func (s *sendServer) respond(a *arrival, reply events.SendReply) {
 	defer s.note(a.request.MessageID, -1)
 	payload, err := json.Marshal(reply)
 	if err == nil {
@@ -275,7 +276,7 @@ func (s *sendServer) respond(a arrival, reply events.SendReply) {
 	}
 }
 
-func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
+func (s *sendServer) reply(ctx context.Context, a *arrival) events.SendReply {
 	if s.stopping.Load() {
 		return events.FailedReply(fault.New(fault.RetryLater, "session_not_hosted", "The session is moving to another worker; try again").
 			WithAfter(time.Second))
