@@ -144,17 +144,20 @@ const maxWaitingSends = 1024
 
 // sendServer answers the send requests of one session.
 type sendServer struct {
-	bus     *Bus
-	session session.ID
-	answer  func(context.Context, events.SendRequest) events.SendReply
-	// waiting has pointers, because its whole length is set aside for each session, idle ones too.
-	waiting  chan *arrival
+	bus      *Bus
+	session  session.ID
+	answer   func(context.Context, events.SendRequest) events.SendReply
 	stopping atomic.Bool
 	ended    chan struct{}
 	// open counts the subscriptions that may bring requests.
 	open atomic.Int32
 
 	mu sync.Mutex
+	// waiting are the requests that came and were not taken, in their order; over says that no more come. come is told of a change of either. A channel of
+	// the longest line would be set aside for each session, idle ones too.
+	waiting []*arrival
+	over    bool
+	come    *sync.Cond
 	// has counts the requests in hand by their message's id, those that wait included.
 	has map[string]int
 }
@@ -174,8 +177,9 @@ type arrival struct {
 // stop returns when the answer under way is sent and every request that waited behind it was told that nobody hosts the session. It may be
 // called more than once, but not by answer.
 func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error) {
-	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan *arrival, maxWaitingSends), ended: make(chan struct{}),
+	s := &sendServer{bus: b, session: id, answer: answer, ended: make(chan struct{}),
 		has: map[string]int{}}
+	s.come = sync.NewCond(&s.mu)
 	sends, err := b.nc.QueueSubscribe(events.SendSubject(id), hostQueue, s.arrive)
 	if err != nil {
 		return nil, notHosting(id, err)
@@ -189,7 +193,7 @@ func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context
 	for _, sub := range []*nats.Subscription{sends, lookups} {
 		sub.SetClosedHandler(func(string) {
 			if s.open.Add(-1) == 0 {
-				close(s.waiting) // After the last call of arrive.
+				s.noMore() // After the last call of arrive.
 			}
 		})
 	}
@@ -215,9 +219,7 @@ func (s *sendServer) arrive(m *nats.Msg) {
 	next := &arrival{message: m, at: time.Now()}
 	next.undecodable = json.Unmarshal(m.Data, &next.request)
 	s.note(next.request.MessageID, 1)
-	select {
-	case s.waiting <- next:
-	default:
+	if !s.line(next) {
 		s.respond(next, events.FailedReply(fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").
 			WithAfter(time.Second)))
 	}
@@ -256,10 +258,47 @@ func (s *sendServer) note(id string, change int) {
 	}
 }
 
+// line puts a request behind those that wait; false: too many do.
+func (s *sendServer) line(next *arrival) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) >= maxWaitingSends {
+		return false
+	}
+	s.waiting = append(s.waiting, next)
+	s.come.Signal()
+	return true
+}
+
+// noMore says that nothing comes any more.
+func (s *sendServer) noMore() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	s.come.Signal()
+}
+
+// next gives the first request that waits, when there is one; nil when no more come.
+func (s *sendServer) next() *arrival {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.waiting) == 0 {
+		if s.over {
+			return nil
+		}
+		s.waiting = nil // what it grew to is given back
+		s.come.Wait()
+	}
+	first := s.waiting[0]
+	s.waiting[0] = nil
+	s.waiting = s.waiting[1:]
+	return first
+}
+
 // run answers until the subscription is over and nothing waits any more.
 func (s *sendServer) run(ctx context.Context) {
 	defer close(s.ended)
-	for next := range s.waiting {
+	for next := s.next(); next != nil; next = s.next() {
 		s.respond(next, s.reply(ctx, next))
 	}
 }
