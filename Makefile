@@ -70,10 +70,11 @@ cover: ## measure test coverage over all packages, into bin/cover.html
 	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
 	@$(GO) tool cover -func=bin/cover.out | tail -n 1
 
-update-golden: ## write the golden files and the generated pages (metrics, queues, AsyncAPI) anew; read the difference before you commit it
+update-golden: ## write the golden files and the generated pages (metrics, queues, AsyncAPI, series) anew; read the difference before you commit it
 	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/events/...
 	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/bus/contract
 	UPDATE_GOLDEN=1 $(GO) test -count=1 -run MetricsPage ./internal/app
+	cd deployments/observe && UPDATE_GOLDEN=1 $(GO) test -count=1 -run TheSeriesAreListed .
 
 lint: ## run the linters of .golangci.yml
 	$(TOOL) golangci-lint run $(PKG)

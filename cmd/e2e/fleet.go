@@ -34,6 +34,11 @@ type fleet struct {
 
 	api       *client.Client
 	simulator *control.Client
+	// watcher is nil where there is no Prometheus; metrics has where each service shows its metrics, by its name.
+	watcher *watcher
+	metrics map[string]string
+	// database is the server that was started for this run; nil when it is somebody else's.
+	database *process
 }
 
 func newFleet(given options) (*fleet, error) {
@@ -50,7 +55,7 @@ func newFleet(given options) (*fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the folder of the logs: %w", err)
 	}
-	return &fleet{dir: dir, binaries: binaries}, nil
+	return &fleet{dir: dir, binaries: binaries, metrics: map[string]string{}}, nil
 }
 
 // start starts everything, the services first and what they need last: the order must not matter.
@@ -70,7 +75,7 @@ func (f *fleet) start(ctx context.Context) error {
 	}
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
-	f.environment = append(os.Environ(), "ENVIRONMENT=development", "NATS_URL=nats://"+broker, "MONGODB_URI="+mongo, "MONGODB_DATABASE="+f.database(),
+	f.environment = append(os.Environ(), "ENVIRONMENT=development", "NATS_URL=nats://"+broker, "MONGODB_URI="+mongo, "MONGODB_DATABASE="+databaseName(),
 		"KEYSTORE_KEY="+base64.StdEncoding.EncodeToString(key), "WASIM_URL="+simulator.Control, "SEND_GAP_MIN=0s", "SEND_GAP_MAX=0s",
 		"LINK_JITTER=0s", "LINK_SPACING=0s", "SEND_HOURS=always", "LOG_LEVEL=info")
 	apiProcess, err := f.service("api", "LISTEN="+api)
@@ -91,15 +96,29 @@ func (f *fleet) start(ctx context.Context) error {
 	return apiProcess.await(ctx, "ready", func(ctx context.Context) error { return ops.ProbeReady(ctx, api) })
 }
 
-// service starts a service under a name whose first word is its binary.
+// service starts a service under a name whose first word is its binary, and tells the watcher of it.
 func (f *fleet) service(name string, settings ...string) (*process, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return nil, err
+	}
 	binary, _, _ := strings.Cut(name, "-")
-	environment := append(append([]string{}, f.environment...), "WORKER_NAME="+name, "METRICS_LISTEN=127.0.0.1:0")
+	environment := append(append([]string{}, f.environment...), "WORKER_NAME="+name, "METRICS_LISTEN="+ports[0])
 	started, err := launch(f.dir, name, filepath.Join(f.binaries, binary), nil, append(environment, settings...))
 	if err != nil {
 		return nil, err
 	}
-	return f.keep(started), nil
+	f.keep(started)
+	for _, setting := range settings { // the API shows its metrics where it listens
+		if listen, is := strings.CutPrefix(setting, "LISTEN="); is {
+			ports[0] = listen
+		}
+	}
+	f.metrics[name] = ports[0]
+	if f.watcher != nil {
+		err = f.watcher.add(binary, ports[0])
+	}
+	return started, err
 }
 
 func (f *fleet) keep(started *process) *process {
@@ -149,15 +168,15 @@ func (f *fleet) mongo() (string, error) {
 		return "", err
 	}
 	line, err := started.lines.ReadString('\n')
-	f.keep(started)
+	f.database = f.keep(started)
 	if err != nil {
 		return "", fmt.Errorf("read where the database listens: %w", err)
 	}
 	return strings.TrimSpace(line), nil
 }
 
-// database is a database of this run's own.
-func (f *fleet) database() string {
+// databaseName is that of a database of this run's own.
+func databaseName() string {
 	return "e2e_" + strings.ReplaceAll(strings.ToLower(rand.Text()), "-", "")[:8]
 }
 

@@ -2,7 +2,11 @@
 // senders as processes of their own, from built binaries, links phones, sends campaigns, and ends senders in the middle: one by SIGKILL, as
 // a crash does, and one by SIGTERM, as a deployment does. Then it compares what the simulated contacts have with what was planned.
 //
-// Nouns: process (one started binary, its log and its end), fleet (all of them, and where they listen), story (what happens to them), report
+// Where a Prometheus is installed it reads the services meanwhile, with the alert rules that operators get. At the end, things are broken that alerts
+// are about until those fire, and every selector of the rules and the dashboards must have had series.
+//
+// Nouns: process (one started binary, its log and its end), fleet (all of them, and where they listen), story (what happens to them), watcher
+// (the Prometheus), alarm (something broken, and the alerts about it), report
 // (the numbers; with -json the last line of the standard output).
 //
 // `make e2e` builds the binaries and runs it. It speaks to the product through its HTTP API and to the simulator through its control API, as
@@ -47,25 +51,4 @@ func run(arguments []string, out, errOut io.Writer) int {
 		return 1
 	}
 	return 0
-}
-
-// prove starts the fleet, plays the story and ends the fleet, whatever came of it.
-func prove(ctx context.Context, given options, out io.Writer) (result report, err error) {
-	fleet, err := newFleet(given)
-	if err != nil {
-		return report{}, err
-	}
-	defer func() {
-		fleet.stop()
-		if err == nil && given.logs == "" {
-			err = os.RemoveAll(fleet.dir) //nolint:gosec // the folder that newFleet made
-		} else {
-			fmt.Fprintln(out, "The logs of the processes are in", fleet.dir)
-		}
-	}()
-	if err := fleet.start(ctx); err != nil {
-		return report{}, err
-	}
-	story := &story{fleet: fleet, options: given, out: out}
-	return story.play(ctx)
 }

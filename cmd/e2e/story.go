@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type report struct {
 	DoubleConnections int `json:"double_connections"`
 	// FailoverSeconds is the time from the SIGKILL of a sender until all of its sessions were connected again.
 	FailoverSeconds float64 `json:"failover_seconds"`
+	// Prometheus is what a real one saw meanwhile.
+	Prometheus seen `json:"prometheus"`
 
 	drain, handover time.Duration
 }
@@ -34,6 +37,9 @@ func (r report) verdict(given options) error {
 	if r.Lost+r.Duplicated+r.DoubleConnections > 0 {
 		return fmt.Errorf("%d messages lost, %d seen twice, %d double connections", r.Lost, r.Duplicated, r.DoubleConnections)
 	}
+	if len(r.Prometheus.SeriesMissing) > 0 {
+		return fmt.Errorf("rules or dashboards select what Prometheus never saw: %s", strings.Join(r.Prometheus.SeriesMissing, ", "))
+	}
 	return nil
 }
 
@@ -44,6 +50,34 @@ type story struct {
 	out       io.Writer
 	sessions  []client.Session
 	campaigns []client.Campaign
+}
+
+// prove starts the fleet, plays the story and ends the fleet, whatever came of it.
+func prove(ctx context.Context, given options, out io.Writer) (result report, err error) {
+	fleet, err := newFleet(given)
+	if err != nil {
+		return report{}, err
+	}
+	defer func() {
+		fleet.stop()
+		if err == nil && given.logs == "" {
+			err = os.RemoveAll(fleet.dir) //nolint:gosec // the folder that newFleet made
+		} else {
+			fmt.Fprintln(out, "The logs of the processes are in", fleet.dir)
+		}
+	}()
+	story := &story{fleet: fleet, options: given, out: out}
+	if err := fleet.watch(ctx, given); err != nil {
+		return report{}, err
+	}
+	story.sayWatched()
+	if err := fleet.start(ctx); err != nil {
+		return report{}, err
+	}
+	if result, err = story.play(ctx); err != nil {
+		return report{}, err
+	}
+	return result, story.alarm(ctx, &result)
 }
 
 // longestDrain is how long a service may take to end after SIGTERM.
@@ -77,9 +111,11 @@ func (s *story) play(ctx context.Context) (report, error) {
 
 func (s *story) say(format string, arguments ...any) { fmt.Fprintf(s.out, format+"\n", arguments...) }
 
+func phoneNumber(number int) string { return fmt.Sprintf("+549115000%04d", number) }
+
 // link pairs a simulated phone by the QR that the API shows.
 func (s *story) link(ctx context.Context, number int) error {
-	phone := fmt.Sprintf("+549115000%04d", number)
+	phone := phoneNumber(number)
 	if err := s.fleet.simulator.NewPhone(ctx, control.NewPhone{Number: phone}); err != nil {
 		return err
 	}
@@ -170,6 +206,11 @@ func (s *story) deploy(ctx context.Context, result *report) error {
 	began := time.Now()
 	if result.drain, err = old.terminate(ctx, longestDrain); err != nil {
 		return err
+	}
+	if w := s.fleet.watcher; w != nil {
+		if err := w.drop(s.fleet.metrics[old.name]); err != nil {
+			return err
+		}
 	}
 	if err := s.awaitConnected(ctx); err != nil {
 		return err

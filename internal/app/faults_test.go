@@ -165,8 +165,9 @@ func (row hostedFault) play(t *testing.T) {
 	last := row.states[len(row.states)-1]
 	w.await("the session is "+string(last), func(ctx context.Context) (bool, error) {
 		found, err := w.api.Session(ctx, linked.ID)
-		states := w.hostedStates(linked.ID)
-		return found.State == string(last) && len(states) >= before+len(row.states) || row.atOnce && found.State == string(last) && len(states) > before, err
+		told := w.hostedStates(linked.ID) // after the store: the fact of it may still be on its way
+		enough := len(told) > before && (row.atOnce || len(told) >= before+len(row.states))
+		return found.State == string(last) && enough && told[len(told)-1].State == last, err
 	})
 	w.checkStory(row, linked.ID, before)
 	if row.remembered != "" {

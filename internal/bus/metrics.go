@@ -2,6 +2,7 @@ package bus
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,11 @@ const (
 	labelOK         = "ok"
 	labelHandedBack = "handed_back"
 )
+
+const placeOther = "other"
+
+// places are the values of the label "to".
+func places() []string { return []string{"commands", "events", "failed", placeOther} }
 
 type metrics struct {
 	handled      *prometheus.CounterVec
@@ -45,6 +51,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "publish_errors_total", Help: "Messages that the queue did not take, by what they are: commands, events, failed, other.",
 		}, []string{"to"}),
 	}
+	for _, to := range places() {
+		m.publishError.WithLabelValues(to)
+	}
 	if registerer == nil {
 		return m, nil
 	}
@@ -65,12 +74,17 @@ func (m *metrics) handledJob(kind string, outcome string, took time.Duration) {
 // refused counts a message that was not taken. The first word of its subject is the label, when it is one of ours.
 func (m *metrics) refused(subject string) {
 	to, _, _ := strings.Cut(subject, ".")
-	switch to {
-	case "commands", "events", "failed":
-	default:
-		to = "other"
+	if !slices.Contains(places(), to) {
+		to = placeOther
 	}
 	m.publishError.WithLabelValues(to).Inc()
+}
+
+// expect makes the series of a kind exist before its first failure: an increase from nothing is none to Prometheus.
+func (m *metrics) expect(kind string) {
+	for _, class := range fault.Classes() {
+		m.failed.WithLabelValues(kind, class.Label())
+	}
 }
 
 // failedJob counts a job that went to FAILED.

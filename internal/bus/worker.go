@@ -174,6 +174,7 @@ func (w *Worker) claimConsumer(name string) error {
 		return err
 	}
 	w.kinds[name] = c.kind
+	w.bus.metrics.expect(c.kind)
 	return nil
 }
 

@@ -27,16 +27,18 @@ func TestHealthIsThatOfTheLoop(t *testing.T) {
 			t.Error(err)
 		}
 		w.cut()
-		time.Sleep(ttl - margin - time.Second)
+		<-held.Done()
+		time.Sleep(margin) // the renewal in hand has failed as well
 		if w.Health(t.Context()) == nil {
-			t.Error("a worker that cannot renew is healthy")
+			t.Error("a worker that could not renew is healthy")
 		}
 		w.mend()
-		time.Sleep(ttl)
-		if err := w.Health(t.Context()); err != nil {
+		if err := held.Release(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := held.Release(t.Context()); err != nil {
+		w.claim(maria)
+		time.Sleep(ttl)
+		if err := w.Health(t.Context()); err != nil {
 			t.Error(err)
 		}
 		w.stop()

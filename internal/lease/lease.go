@@ -141,14 +141,16 @@ func (l *Lease) renew(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case !l.held:
-		return nil
 	case errors.Is(err, ErrRevision):
-		l.lose(causeTaken)
+		if l.held {
+			l.lose(causeTaken)
+		}
 		return nil
-	case err != nil:
+	case err != nil: // also when the lease was lost meanwhile: that it could not be renewed is why
 		l.renewAt = time.Now().Add(l.keeper.retry)
 		return fmt.Errorf("renew lease of %s: %w", l.session, err)
+	case !l.held:
+		return nil
 	}
 	l.schedule(asked)
 	if !time.Now().Before(l.deadline) {

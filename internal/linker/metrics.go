@@ -64,6 +64,11 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		if state.Ended() {
 			m.links.WithLabelValues(string(state))
 		}
+		for _, kind := range session.EventKinds() {
+			if !state.Accepts(kind) {
+				m.ignored.WithLabelValues(string(state), string(kind)) // an increase from nothing is none to Prometheus
+			}
+		}
 	}
 	if registerer == nil {
 		return m, nil

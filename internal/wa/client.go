@@ -116,7 +116,7 @@ func (c *Client) watchOwnership() {
 	select {
 	case <-c.life.Done():
 	case <-c.keys.Lost():
-		c.whatsmeow.Disconnect()
+		c.hangUp()
 		c.deliverEnd(session.Ended{Reason: session.ReasonReplaced, Detail: "fenced"})
 	}
 }
@@ -160,10 +160,10 @@ func (c *Client) Close() {
 	}
 	c.delivery.Lock()   // waits for the signal that is being handled
 	c.delivery.Unlock() //nolint:staticcheck // nothing to do inside: no later signal passes the flag
-	c.whatsmeow.Disconnect()
+	c.hangUp()
 	c.endLife()
 	c.restart.Wait()
-	c.whatsmeow.Disconnect() // a restart may have connected between the two
+	c.hangUp() // a restart may have connected between the two
 	c.way.leave()
 	c.closeKeys()
 }

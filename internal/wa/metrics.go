@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
 type metrics struct {
@@ -16,6 +18,9 @@ type metrics struct {
 	answered   *prometheus.CounterVec
 	library    prometheus.Gauge
 }
+
+// sendOK is the class of a message that WhatsApp took.
+const sendOK = "ok"
 
 // The values of the label "result" of wa_retry_receipts_total.
 const (
@@ -65,6 +70,11 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 
 // begin makes the series of what is rare exist before it happens: an increase from nothing is none to Prometheus.
 func (m *metrics) begin() {
+	m.sends.WithLabelValues(sendOK)
+	for _, class := range []fault.Class{fault.RetryNow, fault.RetryLater, fault.PauseSession, fault.Relink, fault.Upgrade, fault.SkipRecipient,
+		fault.UnknownOutcome, fault.Internal} {
+		m.sends.WithLabelValues(class.Label())
+	}
 	for _, cause := range []breach{breachLost, breachRestart, breachSilent, breachNoLogin, breachForsaken} {
 		m.reconnects.WithLabelValues(string(cause))
 	}

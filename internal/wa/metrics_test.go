@@ -41,7 +41,7 @@ func TestRareEventsHaveASeriesBeforeTheyHappen(t *testing.T) {
 	if _, err := newMetrics(registry); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]int{"wa_reconnects_total": 5, "wa_client_outdated_total": 4, "wa_retry_receipts_total": 2} {
+	for name, want := range map[string]int{"wa_send_duration_seconds": 9, "wa_reconnects_total": 5, "wa_client_outdated_total": 4, "wa_retry_receipts_total": 2} {
 		if got, err := testutil.GatherAndCount(registry, name); got != want || err != nil {
 			t.Errorf("%s has %d series, want %d: %v", name, got, want, err)
 		}

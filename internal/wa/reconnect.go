@@ -53,8 +53,7 @@ func (c *Client) keepConnected() {
 		case why = <-c.breaches:
 		case <-ticker.C:
 			why = c.examine()
-			// A connection that is seen to be gone may be closing at this moment, and its end about to be told. To close it, too, would be a race in
-			// whatsmeow (NoiseSocket.Stop clears FrameSocket.OnDisconnect, which FrameSocket.Close reads and calls).
+			// A connection that is seen to be gone may be closing at this moment, and why it ended about to be told.
 			wasGone := gone
 			if gone = why == breachForsaken; gone && !wasGone {
 				why = ""
@@ -94,7 +93,7 @@ func (c *Client) sayBroken(why breach) bool {
 	case breachSilent, breachNoLogin, breachForsaken:
 	}
 	c.log.Warn("connection is dead and is opened again", "why", string(why))
-	c.whatsmeow.Disconnect()
+	c.hangUp()
 	return c.deliver(session.Disconnected{})
 }
 
@@ -125,7 +124,7 @@ func (c *Client) connectAgain(why breach) {
 			return
 		}
 		if why != breachLost {
-			c.whatsmeow.Disconnect() // the other side leaves it open
+			c.hangUp() // the other side leaves it open
 		}
 		if c.life.Err() != nil || c.hasEnded() {
 			return
@@ -144,8 +143,20 @@ func (c *Client) connectAgain(why breach) {
 
 // dial opens the connection. whatsmeow ties it to the context that it is given, so it gets the client's life.
 func (c *Client) dial() error {
+	if !c.whatsmeow.IsConnected() {
+		c.hangUp() // whatsmeow would itself, in the way that is a race
+	}
 	c.opened.Store(time.Now().UnixNano())
 	return c.whatsmeow.ConnectContext(c.life)
+}
+
+// hangUp ends the connection; no event tells of it. Client.Disconnect alone would be a race when the other side closes at this moment: it clears
+// FrameSocket.OnDisconnect without a lock, while FrameSocket.Close may be between its look whether there is one and the call, which would end the whole process.
+// Client.ResetConnection stops the same socket without that, and Disconnect leaves alone a socket that was stopped.
+func (c *Client) hangUp() {
+	c.whatsmeow.DangerousInternals().ExpectDisconnect() //nolint:staticcheck // "deprecated" is its warning; there is no other way to be told nothing
+	c.whatsmeow.ResetConnection()
+	c.whatsmeow.Disconnect()
 }
 
 const (

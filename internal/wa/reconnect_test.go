@@ -146,3 +146,23 @@ func TestALostQuestionAfterLoginOnlyDelays(t *testing.T) {
 		}
 	})
 }
+
+// TestHangingUpWhileTheOtherSideDoes: both ends close at one moment. The race detector watches what whatsmeow does then.
+func TestHangingUpWhileTheOtherSideDoes(t *testing.T) {
+	t.Parallel()
+	for _, apart := range []time.Duration{0, time.Nanosecond, time.Millisecond, wasim.DefaultCloseDelay} {
+		t.Run(apart.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t)
+				for number := range 8 {
+					phone := w.phone(number + 1)
+					client, _, _ := w.keep(phone)
+					w.script(script.Rule{On: script.Clock, Account: phone.Number(), Times: 1, Do: script.CutConnection()})
+					time.Sleep(apart)
+					client.Close()
+				}
+			})
+		})
+	}
+}

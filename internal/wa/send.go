@@ -102,7 +102,7 @@ func (c *Client) confirmReadable(ctx context.Context, address types.JID) error {
 const recipientKeysWait = 5 * time.Second
 
 func (c *Client) countSend(err error, took time.Duration) {
-	class := "ok"
+	class := sendOK
 	if err != nil {
 		class = fault.Of(err).Label()
 	}
