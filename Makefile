@@ -18,7 +18,7 @@ UNWATCHED := $(if $(RACE),-gcflags=go.mau.fi/util/exsync=-race=false)
 PROMTOOL ?= $(or $(shell command -v promtool 2>/dev/null),bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test rules e2e check-deployments bench cover update-golden lint fmt vuln
+.PHONY: help demo run build test rules e2e check-deployments bench benchmarks cover update-golden lint fmt vuln
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -61,7 +61,10 @@ e2e: build ## run the services as processes, end senders in the middle, and coun
 check-deployments: ## check the compose file, the Dockerfile and prometheus.yml with their own parsers
 	cd deployments/check && $(GO) test ./...
 
-bench: ## run the benchmarks (PKG=./internal/sender)
+bench: ## measure the product beside its yardsticks (ARGS="--quick --json --only send")
+	$(GO) run ./cmd/broadcaster bench $(ARGS)
+
+benchmarks: ## run the Go benchmarks (PKG=./internal/sender)
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m $(PKG)
 
 cover: ## measure test coverage over all packages, into bin/cover.html
