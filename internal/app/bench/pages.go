@@ -26,10 +26,10 @@ const (
 		WHERE campaign = (SELECT number FROM campaigns WHERE id = ?) AND sequence > ? ORDER BY sequence LIMIT ?`
 )
 
-// place is a page of a list: where it begins, as a cursor of the product and as a sequence.
+// place is a page of the list of a size: where it begins, as a cursor of the product and as a sequence.
 type place struct {
 	name, cursor string
-	after        int
+	size, after  int
 }
 
 // listPages reads the first, the middle and the last page of the deliveries of campaigns of some sizes: no page may take longer for being deep, nor for
@@ -63,7 +63,7 @@ func listPages(ctx context.Context, s sizes, directory string) (rows []Row, err 
 	var first Row
 	for _, size := range s.lists {
 		for _, at := range places[size] {
-			found, err := comparePages(ctx, s, p, statement, size, at)
+			found, err := s.comparePages(ctx, p, statement, at)
 			if err != nil {
 				return nil, err
 			}
@@ -78,11 +78,11 @@ func listPages(ctx context.Context, s sizes, directory string) (rows []Row, err 
 	return append(rows, flat.promising(atMost(2))), nil
 }
 
-func comparePages(ctx context.Context, s sizes, p *product, statement *sql.Stmt, size int, at place) ([]Row, error) {
-	asked := request{http.MethodGet, "/v1/campaigns/" + listID(size) + "/deliveries?" + url.Values{"size": {fmt.Sprint(pageSize)}, "after": {at.cursor}}.Encode(), nil}
-	return comparison{rounds: s.rounds, numbers: []number{{fmt.Sprintf("%s_of_%d", at.name, size), "ms", nil}}, sides: []side{
+func (s sizes) comparePages(ctx context.Context, p *product, statement *sql.Stmt, at place) ([]Row, error) {
+	asked := request{http.MethodGet, "/v1/campaigns/" + listID(at.size) + "/deliveries?" + url.Values{"size": {fmt.Sprint(pageSize)}, "after": {at.cursor}}.Encode(), nil}
+	return comparison{rounds: s.rounds, numbers: []number{{fmt.Sprintf("%s_of_%d", at.name, at.size), "ms", nil}}, sides: []side{
 		{"product", timed(s.reads, func(ctx context.Context) error { return p.ask(ctx, p.app.URL(), asked, 0) })},
-		{bareQuery, timed(s.reads, func(ctx context.Context) error { return queryPage(ctx, statement, listID(size), at.after) })},
+		{bareQuery, timed(s.reads, func(ctx context.Context) error { return queryPage(ctx, statement, listID(at.size), at.after) })},
 	}}.run(ctx)
 }
 
@@ -149,7 +149,7 @@ func fillLists(ctx context.Context, folder string, sizes []int) (places map[int]
 				return nil, err
 			}
 		}
-		for _, at := range []place{{"first", "", 0}, {"middle", "", size / 2}, {"last", "", size - pageSize}} {
+		for _, at := range []place{{"first", "", size, 0}, {"middle", "", size, size / 2}, {"last", "", size, size - pageSize}} {
 			if at.cursor, err = cursorAt(ctx, database.Deliveries(), id, at.after); err != nil {
 				return nil, err
 			}

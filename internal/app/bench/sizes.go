@@ -52,12 +52,12 @@ func fullSizes() sizes {
 // quickSizes are for a minute on two cores.
 func quickSizes() sizes {
 	return sizes{rounds: 3,
-		send: []sendVariant{{1, false}, {5, false}, {1, true}}, messages: 500,
+		send: []sendVariant{{1, false}, {5, false}, {1, true}}, messages: 400,
 		samples: 50, backlog: 10_000,
-		audiences: []int{10_000, 30_000},
+		audiences: []int{5_000, 20_000},
 		links:     5,
 		idle:      []int{1, 10, 50},
-		clients:   []int{1, 16, 64}, requestTime: 200 * time.Millisecond,
+		clients:   []int{1, 16, 64}, requestTime: 100 * time.Millisecond,
 		lists: []int{10_000, 50_000}, reads: 50,
 	}
 }
