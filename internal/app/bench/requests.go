@@ -166,8 +166,11 @@ func startBareAPI(ctx context.Context, path string, id session.ID) (*bareAPI, er
 	go func() { ended <- server.Serve(listener) }()
 	return &bareAPI{address: "http://" + listener.Addr().String(), stop: func() error {
 		err := server.Close()
-		<-ended
-		return errors.Join(err, database.Close())
+		served := <-ended
+		if errors.Is(served, http.ErrServerClosed) {
+			served = nil
+		}
+		return errors.Join(err, served, database.Close())
 	}}, nil
 }
 
