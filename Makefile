@@ -18,7 +18,7 @@ UNWATCHED := $(if $(RACE),-gcflags=go.mau.fi/util/exsync=-race=false)
 PROMTOOL ?= $(or $(shell command -v promtool 2>/dev/null),bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test rules e2e check-deployments bench benchmarks cover update-golden lint fmt vuln
+.PHONY: help demo run build test fuzz check-contract rules e2e check-deployments bench benchmarks cover update-golden lint fmt vuln
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -38,8 +38,14 @@ ifeq ($(RACE),)
 endif
 	$(GO) test $(RACE) $(UNWATCHED) -timeout 10m $(PKG)
 ifeq ($(PKG),./...)
-	@$(MAKE) --no-print-directory rules
+	@$(MAKE) --no-print-directory rules check-contract
 endif
+
+fuzz: ## ask the API for longer whether it keeps its contract (ROUNDS=500 SEED=1 repeats a run)
+	CONTRACT_ROUNDS=$(or $(ROUNDS),500) CONTRACT_SEED=$(SEED) $(GO) test $(RACE) -count=1 -v -timeout 2h -run NoRequest ./internal/api/contract
+
+check-contract: ## ask a validator of another house whether docs/openapi.json is OpenAPI 3.1
+	cd docs/check && $(GO) test -count=1 ./...
 
 rules: $(PROMTOOL) ## test the alert rules with promtool, and hold rules, dashboards and runbooks against the metrics
 	$(PROMTOOL) check rules --lint=all --lint-fatal deployments/prometheus/rules.yml
@@ -73,10 +79,11 @@ cover: ## measure test coverage over all packages, into bin/cover.html
 	$(GO) tool cover -html=bin/cover.out -o bin/cover.html
 	@$(GO) tool cover -func=bin/cover.out | tail -n 1
 
-update-golden: ## write the golden files and the generated pages (metrics, queues, AsyncAPI, series) anew; read the difference before you commit it
+update-golden: ## write the golden files and the generated pages (metrics, queues, AsyncAPI, OpenAPI, Postman, series) anew; read the difference before you commit it
 	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/events/...
 	UPDATE_GOLDEN=1 $(GO) test -count=1 ./internal/bus/contract
 	UPDATE_GOLDEN=1 $(GO) test -count=1 -run MetricsPage ./internal/app
+	UPDATE_GOLDEN=1 $(GO) test -count=1 -run True ./internal/api/contract
 	cd deployments/observe && UPDATE_GOLDEN=1 $(GO) test -count=1 -run TheSeriesAreListed .
 
 lint: ## run the linters of .golangci.yml

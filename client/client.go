@@ -4,11 +4,12 @@
 // A Client is made with New and may be used by many goroutines. Every method sends one request and gives the answer as a struct, or a
 // *Problem for an answer that is an error; errors.As reaches it. Lists are walked by Deliveries and Rejections page by page, so that a
 // million rows need no memory. It never retries by itself: every write of the API is safe to send again, and the caller knows best when.
+//
+// The types of what is sent and answered (types.gen.go) and Operations, which has every operation of the API, are made from docs/openapi.json by
+// internal/api/contract; a test keeps them true. The methods of Client are written by hand on top of them, for what is used most.
 package client
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,11 +24,20 @@ import (
 type Client struct {
 	base string
 	http *http.Client
-	// operator is the name that the audit gets.
+	// operator is the note that the audit gets.
 	operator string
+	// key is the API key.
+	key string
 }
 
-// As gives a client whose repairs of the queue are written into the audit under a name.
+// WithKey gives a client that shows an API key with each request.
+func (c *Client) WithKey(key string) *Client {
+	keyed := *c
+	keyed.key = key
+	return &keyed
+}
+
+// As gives a client whose repairs of the queue are noted in the audit with the name of whom they are for; who did them is the key.
 func (c *Client) As(operator string) *Client {
 	named := *c
 	named.operator = operator
@@ -85,51 +95,25 @@ func IsCode(err error, code string) bool {
 // maxAnswerBytes bounds what is read of one answer; a page of 500 deliveries stays far below it.
 const maxAnswerBytes = 32 << 20
 
-// call sends a request with a JSON body (nil: none) and reads a JSON answer into out (nil: it is dropped).
-func (c *Client) call(ctx context.Context, method, path string, body, out any) error {
-	var reader io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("encode request: %w", err)
-		}
-		reader = bytes.NewReader(encoded)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, reader)
-	if err != nil {
-		return fmt.Errorf("make request: %w", err)
-	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	return c.do(request, out)
-}
-
-// callOnce is call for a POST that has its effect once under a key; an empty key is none.
-func (c *Client) callOnce(ctx context.Context, path, key string, body, out any) error {
-	encoded, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("encode request: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(encoded))
-	if err != nil {
-		return fmt.Errorf("make request: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	setKey(request, key)
-	return c.do(request, out)
-}
-
 func setKey(request *http.Request, key string) {
 	if key != "" {
 		request.Header.Set("Idempotency-Key", key)
 	}
 }
 
-func (c *Client) do(request *http.Request, out any) error {
+// sign says who sends a request.
+func (c *Client) sign(request *http.Request) {
 	if c.operator != "" {
 		request.Header.Set("X-Operator", c.operator)
 	}
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
+}
+
+// do sends a request and reads a JSON answer into out (nil: it is dropped).
+func (c *Client) do(request *http.Request, out any) error {
+	c.sign(request)
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("call the API: %w", err)
@@ -140,19 +124,20 @@ func (c *Client) do(request *http.Request, out any) error {
 		return fmt.Errorf("read the API's answer: %w", err)
 	}
 	if answer.StatusCode >= http.StatusBadRequest {
-		problem := &Problem{Status: answer.StatusCode, Title: http.StatusText(answer.StatusCode)}
-		_ = json.Unmarshal(content, problem) // an answer that is no problem document keeps its status
-		return problem
+		return problemOf(answer.StatusCode, content)
 	}
-	switch target := out.(type) {
-	case nil:
-		return nil
-	case *[]byte:
-		*target = content
+	if out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(content, out); err != nil {
 		return fmt.Errorf("decode the API's answer: %w", err)
 	}
 	return nil
+}
+
+// problemOf reads an answer that is an error. One that is no problem document keeps its status.
+func problemOf(status int, content []byte) *Problem {
+	problem := &Problem{Status: status, Title: http.StatusText(status)}
+	_ = json.Unmarshal(content, problem) // the same
+	return problem
 }

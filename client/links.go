@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -15,15 +14,13 @@ import (
 // AnswerPasskey gives WhatsApp the browser's answer to Prompt.Passkey: the JSON of its PublicKeyCredential.
 func (c *Client) AnswerPasskey(ctx context.Context, id string, credential json.RawMessage) (Link, error) {
 	var link Link
-	err := c.call(ctx, http.MethodPost, sessionPath(id)+"/link/passkey", credential, &link)
+	err := c.send(ctx, outgoing{method: http.MethodPost, path: "/v1/sessions/" + escape(id) + "/link/passkey", body: credential}, &link)
 	return link, err
 }
 
 // ConfirmPasskey says that the code of the prompt is the same on the phone.
 func (c *Client) ConfirmPasskey(ctx context.Context, id string) (Link, error) {
-	var link Link
-	err := c.call(ctx, http.MethodPost, sessionPath(id)+"/link/passkey/confirm", nil, &link)
-	return link, err
+	return c.Operations().ConfirmPasskey(ctx, id)
 }
 
 const (
@@ -64,27 +61,16 @@ func (e *brokenStreamError) Unwrap() error { return e.cause }
 
 // streamLink follows one stream to its end.
 func (c *Client) streamLink(ctx context.Context, id string, changed func(Link) error) (last Link, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+sessionPath(id)+"/link/events", nil)
-	if err != nil {
-		return last, fmt.Errorf("make request: %w", err)
-	}
-	patient := *c.http
-	patient.Timeout = 0 // the context ends it
-	answer, err := patient.Do(request)
-	if err != nil {
+	body, err := c.Operations().StreamLink(ctx, id)
+	var problem *Problem
+	switch {
+	case errors.As(err, &problem) && problem.Status < http.StatusInternalServerError:
+		return last, problem
+	case err != nil:
 		return last, &brokenStreamError{err}
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		content, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswerBytes)) // an answer that cannot be read keeps its status
-		problem := &Problem{Status: answer.StatusCode, Title: http.StatusText(answer.StatusCode)}
-		_ = json.Unmarshal(content, problem)
-		if answer.StatusCode >= http.StatusInternalServerError {
-			return last, &brokenStreamError{problem}
-		}
-		return last, problem
-	}
-	lines := bufio.NewScanner(answer.Body)
+	defer func() { _ = body.Close() }()
+	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxEventBytes)
 	for lines.Scan() {
 		data, found := strings.CutPrefix(lines.Text(), "data: ")

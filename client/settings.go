@@ -17,27 +17,12 @@ type Settings struct {
 	Draft bool `json:"draft,omitempty"`
 }
 
-// Media names an uploaded file.
-type Media struct {
-	ID string `json:"id"`
-}
-
-// Limits are how fast messages are sent. In counts -1 means no limit, and 0 what the session has.
-type Limits struct {
-	MinGapSeconds float64 `json:"min_gap_seconds,omitempty"`
-	MaxGapSeconds float64 `json:"max_gap_seconds,omitempty"`
-	Hourly        int     `json:"hourly,omitempty"`
-	Daily         int     `json:"daily,omitempty"`
-	DailyNew      int     `json:"daily_new,omitempty"`
-	RestEvery     int     `json:"rest_every,omitempty"`
-	RestSeconds   float64 `json:"rest_seconds,omitempty"`
-}
-
-// Hours are when messages may be sent.
-type Hours struct {
-	Always   bool     `json:"always,omitempty"`
-	TimeZone string   `json:"time_zone,omitempty"`
-	From     string   `json:"from,omitempty"`
-	To       string   `json:"to,omitempty"`
-	Weekdays []string `json:"weekdays,omitempty"`
+// request is a campaign with these settings.
+func (s Settings) request() CreateCampaignRequest {
+	wanted := CreateCampaignRequest{Variants: s.Variants, Mapping: s.Mapping, Media: s.Media, LinkPreview: s.LinkPreview, Typing: s.Typing, Limits: s.Limits,
+		Hours: s.Hours, WarmOnly: s.WarmOnly, Draft: s.Draft}
+	if s.ScheduledAt != nil {
+		wanted.ScheduledAt = *s.ScheduledAt
+	}
+	return wanted
 }

@@ -88,6 +88,22 @@ func TestTheAPIDoesItsWork(t *testing.T) {
 	defer stop()
 	must(t, "publish a fact", api.PublishFact(t.Context(), linkFact))
 	receive(t, "the nudge", nudged)
+	readsFacts(t, api)
+}
+
+// readsFacts: the API follows the facts, and reads old ones.
+func readsFacts(t *testing.T, api *bus.Bus) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	followed, ended := make(chan uint64, 16), make(chan error, 1)
+	go func() { ended <- api.FollowFacts(ctx, 0, func(fact events.Recorded) { followed <- fact.Sequence }) }()
+	receive(t, "a fact that is followed", followed)
+	stop()
+	must(t, "follow facts", <-ended)
+	facts, _, err := api.ReadFacts(t.Context(), 0, 1)
+	if err != nil || len(facts) != 1 {
+		t.Errorf("the API reads %d facts, %v", len(facts), err)
+	}
 }
 
 // show shows a code, as a linker does.
@@ -376,6 +392,8 @@ func TestNobodyDoesAnothersWork(t *testing.T) {
 	broker, _ := prepared(t)
 	publish := map[string][]string{
 		"api": {
+			"$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.inbound", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.webhooks",
+			"$JS.API.CONSUMER.DELETE.EVENTS.projector", "$JS.API.CONSUMER.DELETE.EVENTS.inbound", "$JS.API.CONSUMER.DELETE.EVENTS.webhooks", "$JS.API.CONSUMER.DELETE.COMMANDS.x",
 			"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.linker", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.sender", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.projector", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.inbound",
 			"$JS.API.CONSUMER.MSG.NEXT.EVENTS.webhooks", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.webhook", "$JS.ACK.COMMANDS.sender.1.1.1.1.1", "$KV.leases.s1", "$KV.qr.s1", "$JS.API.DIRECT.GET.KV_answers.$KV.answers.s1", "$JS.API.DIRECT.GET.KV_leases.$KV.leases.s1",
 			"$JS.API.CONSUMER.CREATE.COMMANDS.mine.commands.>", "$JS.API.CONSUMER.CREATE.COMMANDS", "$JS.API.CONSUMER.DURABLE.CREATE.COMMANDS.mine",

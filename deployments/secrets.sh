@@ -27,6 +27,9 @@ case "$environment" in
 production) name="production-$(date -u +%Y%m%d)" ;;
 *) name=simulation ;;
 esac
+# An API key: a public part of 16 characters, and a secret of 32 bytes in base64 for addresses.
+api_key() { printf 'bcr_%s_%s' "$(hex 8)" "$(head -c 32 /dev/urandom | base64 | tr -d '=\n' | tr '+/' '-_')"; }
+
 key="$name:$(hex 32)"
 egress_key="$name:$(hex 32)"
 
@@ -51,6 +54,8 @@ SEND_HOURS=$hours
 KEYSTORE_KEY=$key
 # Seals the addresses of proxies.
 EGRESS_KEY=$egress_key
+# The first admin key of the API, to make others with. Revoke it when there is another one.
+ADMIN_KEY=$(api_key)
 
 NATS_API_PASSWORD=$(password)
 NATS_LINKER_PASSWORD=$(password)

@@ -36,8 +36,9 @@ func settingsOf(t *testing.T, path string) map[string]string {
 }
 
 var (
-	aPassword = regexp.MustCompile(`^p[0-9a-f]{48}$`)
-	aKey      = regexp.MustCompile(`^(production-[0-9]{8}|simulation):[0-9a-f]{64}$`)
+	aPassword  = regexp.MustCompile(`^p[0-9a-f]{48}$`)
+	aKey       = regexp.MustCompile(`^(production-[0-9]{8}|simulation):[0-9a-f]{64}$`)
+	anAdminKey = regexp.MustCompile(`^bcr_[0-9a-v]{16}_[A-Za-z0-9_-]{43}$`)
 )
 
 // TestSecretsAreRandomAndOnlyTheOwners: every secret is its own, and no other user of the machine can read them.
@@ -64,12 +65,13 @@ func TestSecretsAreRandomAndOnlyTheOwners(t *testing.T) {
 				t.Errorf("%s of %s is another's too", name, file)
 			}
 			seen[value] = true
-			if strings.HasSuffix(name, "_PASSWORD") && !aPassword.MatchString(value) || (name == "KEYSTORE_KEY" || name == "EGRESS_KEY") && !aKey.MatchString(value) {
+			if strings.HasSuffix(name, "_PASSWORD") && !aPassword.MatchString(value) || (name == "KEYSTORE_KEY" || name == "EGRESS_KEY") && !aKey.MatchString(value) ||
+				name == "ADMIN_KEY" && !anAdminKey.MatchString(value) {
 				t.Errorf("%s of %s has another form", name, file)
 			}
 		}
-		if passwords != 12 {
-			t.Errorf("%s has %d secrets, want 12", file, passwords)
+		if passwords != 13 {
+			t.Errorf("%s has %d secrets, want 13", file, passwords)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,7 @@ func published(t *testing.T, w *world) int {
 func (w *world) replayAll(t *testing.T, p *process) *exec.Cmd {
 	t.Helper()
 	command := exec.Command(w.binary, "jobs", "replay", "--all", "--rate", "10000", "--as", "test", "--api", p.url) // #nosec G204 -- built by this test
+	command.Env = append(os.Environ(), keyVariable+"="+w.key)
 	command.Stdout, command.Stderr = t.Output(), t.Output()
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -146,6 +148,7 @@ func TestTheCommandLineMendsWhatFailed(t *testing.T) {
 	run := func(input string, arguments ...string) string {
 		t.Helper()
 		command := exec.CommandContext(t.Context(), w.binary, append([]string{"jobs"}, append(arguments, "--api", p.url)...)...) // #nosec G204 -- built by this test
+		command.Env = append(os.Environ(), keyVariable+"="+w.key)
 		command.Stdin = strings.NewReader(input)
 		output, err := command.CombinedOutput()
 		if err != nil {

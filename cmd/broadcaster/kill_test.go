@@ -77,7 +77,11 @@ func TestKilledInTheMiddleOfACampaign(t *testing.T) {
 }
 
 // world is what outlives the product: its binary, its data, and the WhatsApp that it started.
-type world struct{ binary, data string }
+type world struct {
+	binary, data string
+	// key is the first key, as the first start shows it.
+	key string
+}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -149,11 +153,14 @@ type process struct {
 	api     *client.Client
 }
 
+var shownKey = regexp.MustCompile(`bcr_\S+`)
+
 var announced = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 func (w *world) start(t *testing.T) *process {
 	t.Helper()
 	command := exec.Command(w.binary, "up", "--simulate", "--data", w.data, "--listen", "127.0.0.1:0", "--pace", "off", "--log", "text")
+	command.Env = append(os.Environ(), "REQUESTS_PER_SECOND=10000") // the tests ask all the time how far it is
 	command.Stderr = t.Output()
 	output, err := command.StdoutPipe()
 	if err != nil {
@@ -171,11 +178,18 @@ func (w *world) start(t *testing.T) *process {
 	})
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
+		if key := shownKey.FindString(lines.Text()); key != "" {
+			if w.key != "" {
+				t.Error("a second start shows a first key")
+			}
+			w.key = key
+		}
 		if url := announced.FindString(lines.Text()); url != "" {
 			started.url = url
 			if started.api, err = client.New(url, nil); err != nil {
 				t.Fatal(err)
 			}
+			started.api = started.api.WithKey(w.key)
 			return started
 		}
 	}

@@ -1,5 +1,5 @@
 // Command broadcaster is the whole product in one process (up), its main job on simulated phones (demo), and the operator's command line
-// (link, send, sessions, campaigns), which speaks to a running process through its HTTP API like any other program, and keys and doctor, which
+// (link, send, sessions, campaigns), which speaks to a running process through its HTTP API like any other program, and keys, api-keys and doctor, which
 // work on the data folder or the servers.
 //
 // One file per command holds its flags and what it prints; what the commands do is in internal/app and client. People and scripts call it:
@@ -53,6 +53,6 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(newUp(), newDemo(), newBench(), newLink(), newSend(), newSessions(), newCampaigns(), newJobs(), newWebhooks(), newKeys(), newDoctor(), newSimulator())
+	root.AddCommand(newUp(), newDemo(), newBench(), newLink(), newSend(), newSessions(), newCampaigns(), newJobs(), newWebhooks(), newKeys(), newAPIKeys(), newDoctor(), newSimulator())
 	return root
 }

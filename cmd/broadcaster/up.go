@@ -64,6 +64,12 @@ func up(ctx context.Context, given upFlags, out, errOut io.Writer) error {
 		return err
 	}
 	options := app.Options{DataDir: given.data, KeySource: keySource(), DefaultProxies: proxies, Listen: given.listen, Admin: given.admin, Log: log, Level: level, ConnectJitter: app.ConnectJitter}
+	limits, err := config.LoadAccess(config.Environ())
+	if err != nil {
+		return err
+	}
+	options.AdminKey, options.RequestsPerSecond, options.RequestTimeout = limits.AdminKey.Reveal(), limits.RequestsPerSecond, limits.RequestTimeout
+	options.SeeFirstKey = func(key string) { app.ShowFirstKey(out, key) }
 	options.Webhooks = app.Webhooks{AllowPrivate: webhooks.Private(), Timeout: deliveries.WebhookTimeout}
 	if given.simulated() {
 		options.Links, options.ConnectJitter, options.Hours = app.QuickLinks(), 0, app.AnyHour()

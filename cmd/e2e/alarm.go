@@ -121,6 +121,7 @@ func (s *story) limit(ctx context.Context) error {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+s.fleet.adminKey)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dannsalud/broadcaster/client"
+	"github.com/dannsalud/broadcaster/internal/app"
 	"github.com/dannsalud/broadcaster/internal/ops"
 	"github.com/dannsalud/broadcaster/wasim/control"
 )
@@ -33,6 +34,7 @@ type fleet struct {
 	processes   []*process
 
 	api       *client.Client
+	adminKey  string
 	simulator *control.Client
 	// watcher is nil where there is no Prometheus; metrics has where each service shows its metrics, by its name.
 	watcher *watcher
@@ -78,7 +80,8 @@ func (f *fleet) start(ctx context.Context) error {
 	f.environment = append(os.Environ(), "ENVIRONMENT=development", "NATS_URL=nats://"+broker, "MONGODB_URI="+mongo, "MONGODB_DATABASE="+databaseName(),
 		"KEYSTORE_KEY="+base64.StdEncoding.EncodeToString(key), "WASIM_URL="+simulator.Control, "SEND_GAP_MIN=0s", "SEND_GAP_MAX=0s",
 		"LINK_JITTER=0s", "LINK_SPACING=0s", "SEND_HOURS=always", "LOG_LEVEL=info")
-	apiProcess, err := f.service("api", "LISTEN="+api)
+	adminKey := app.GenerateAdminKey()
+	apiProcess, err := f.service("api", "LISTEN="+api, "ADMIN_KEY="+adminKey)
 	if err != nil {
 		return err
 	}
@@ -93,6 +96,7 @@ func (f *fleet) start(ctx context.Context) error {
 	if f.api, err = client.New("http://"+api, nil); err != nil {
 		return err
 	}
+	f.api, f.adminKey = f.api.WithKey(adminKey), adminKey
 	return apiProcess.await(ctx, "ready", func(ctx context.Context) error { return ops.ProbeReady(ctx, api) })
 }
 

@@ -1,7 +1,8 @@
 // Package access says who calls, and what they may do.
 //
 // Nouns: Role (viewer, operator, admin: each may what the one before may), Caller (who a request is from: a role, and the one user whose sessions,
-// campaigns, events and exports are all that there is for it, unless it is for everybody), Key (an API key: a hash, never the key).
+// campaigns, events and exports are all that there is for it, unless it is for everybody), Key (an API key: a hash, never the key), Book
+// (the keys, the logins of the console, and the tokens for a page with a QR).
 //
 // Callers: internal/api puts the Caller into each request's context, and its handlers and the console read it there; internal/app and
 // cmd/broadcaster make the first key. It knows neither HTTP nor a database: keys are kept in store.Documents.
@@ -9,6 +10,7 @@ package access
 
 import (
 	"context"
+	"time"
 
 	"github.com/dannsalud/broadcaster/internal/session"
 )
@@ -53,13 +55,23 @@ type Caller struct {
 	User string
 	// Link is the only session whose link the caller may look at, of a token that is for a page with a QR; empty: the role decides.
 	Link session.ID
+
+	// until is when a login or a link token ends by itself; login names the login, which may be ended before.
+	until time.Time
+	login string
 }
 
 // May tells whether the caller may do what needs a role.
 func (c Caller) May(needed Role) bool { return c.Link == "" && c.Role.Includes(needed) }
 
 // Sees tells whether the things of a user are there for the caller.
-func (c Caller) Sees(user string) bool { return c.User == "" || c.User == user }
+func (c Caller) Sees(user string) bool { return c.Known() && (c.User == "" || c.User == user) }
+
+// Known tells whether somebody said who the caller is.
+func (c Caller) Known() bool { return c.Role.rank() > 0 || c.Link != "" }
+
+// Scoped tells whether the caller sees the things of one user only; one that is not known sees none.
+func (c Caller) Scoped() bool { return c.User != "" || !c.Known() }
 
 type callerKey struct{}
 

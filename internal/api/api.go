@@ -23,8 +23,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
+	"github.com/dannsalud/broadcaster/internal/feed"
 	"github.com/dannsalud/broadcaster/internal/guard"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
@@ -54,6 +56,12 @@ type Watcher interface {
 	Watch(ctx context.Context, filter string, changed func(subject string, data []byte)) (stop func(), err error)
 }
 
+// What one key may ask of one process, and how long one answer may take, when Options says nothing.
+const (
+	DefaultRequestsPerSecond = 100
+	DefaultRequestTimeout    = time.Minute
+)
+
 // DefaultMaxUploadBytes bounds an audience file when Options does not: about a million rows of a phone number and three short columns.
 const DefaultMaxUploadBytes = 64 << 20
 
@@ -74,6 +82,12 @@ type Options struct {
 	Suppressions campaign.Suppressions
 	Documents    store.Documents
 	Idempotency  store.Idempotency
+	// Keys knows who calls.
+	Keys *access.Book
+	// RequestsPerSecond bounds the requests of each key to this process, with twice as many at once; zero: DefaultRequestsPerSecond, negative: no bound.
+	RequestsPerSecond float64
+	// RequestTimeout bounds one request; those with large files or many jobs get slowTimes as long, and streams none. Zero: DefaultRequestTimeout.
+	RequestTimeout time.Duration
 	// Webhooks is the book of subscriptions.
 	Webhooks webhook.Subscriptions
 	// Limits are those of a session of which nothing else is said; the zero value is none, which only suits a simulator.
@@ -86,6 +100,8 @@ type Options struct {
 	Prompts   Prompts
 	Answers   Answers
 	Watcher   Watcher
+	// Events are what readers follow.
+	Events EventsOptions
 	// Links says when egresses and numbers may link again.
 	Links Links
 	// Egress knows and tries the ways out of sessions; nil: sessions have the direct one, and asking for another is refused.
@@ -110,7 +126,11 @@ type API struct {
 	options Options
 	origins originPatterns
 	metrics *metrics
-	now     func() time.Time
+	// feed has the facts for the readers of the events; nil: there are none.
+	feed *feed.Feed
+	// owners are the users of sessions, whose facts are about them.
+	owners *session.Owners
+	now    func() time.Time
 	// streams ends when the streams have to: a server that stops waits for its answers.
 	streams    chan struct{}
 	endStreams func()
@@ -118,6 +138,15 @@ type API struct {
 	defaults map[string]session.Proxy
 	// fetcher reaches public addresses only.
 	fetcher *http.Client
+	// everySession is for the service's own counting; options.Sessions are those that the caller of a request may see.
+	everySession session.Store
+	keys         *access.Book
+	permissions  map[string]permission
+	pacer        pacer
+	logins       *loginGuard
+	// sameOrigin refuses what pages of other origins send with the login of a browser.
+	sameOrigin *http.CrossOriginProtection
+	handler    http.Handler
 	// repairs paces what is done to many failed jobs: it must not crowd out the work of the day.
 	repairs *rate.Limiter
 }
@@ -129,11 +158,17 @@ func New(options Options) (*API, error) {
 		return nil, errors.New("api: Sessions, Campaigns, Deliveries and Histories are required")
 	case options.Queue == nil, options.Prompts == nil, options.Answers == nil, options.Watcher == nil, options.Links == nil:
 		return nil, errors.New("api: Queue, Prompts, Answers, Watcher and Links are required")
-	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil, options.FailedJobs == nil, options.Jobs == nil, options.Webhooks.Documents == nil:
-		return nil, errors.New("api: Suppressions, Documents, Idempotency, Sends, FailedJobs, Jobs and Webhooks are required")
+	case options.Suppressions == nil, options.Documents == nil, options.Idempotency == nil, options.Sends == nil, options.FailedJobs == nil, options.Jobs == nil, options.Webhooks.Documents == nil, options.Keys == nil:
+		return nil, errors.New("api: Suppressions, Documents, Idempotency, Sends, FailedJobs, Jobs, Webhooks and Keys are required")
 	}
 	if options.ReplaysPerSecond == 0 {
 		options.ReplaysPerSecond = DefaultReplaysPerSecond
+	}
+	if options.RequestsPerSecond == 0 {
+		options.RequestsPerSecond = DefaultRequestsPerSecond
+	}
+	if options.RequestTimeout == 0 {
+		options.RequestTimeout = DefaultRequestTimeout
 	}
 	if options.TimeZone == "" {
 		options.TimeZone = campaign.DefaultTimeZone
@@ -153,6 +188,9 @@ func New(options Options) (*API, error) {
 	if options.Version == "" {
 		options.Version = "dev"
 	}
+	if options.Events.Ticker == nil {
+		options.Events.Ticker = tick
+	}
 	origins, err := compileOrigins(options.AllowedOrigins)
 	if err != nil {
 		return nil, err
@@ -161,16 +199,43 @@ func New(options Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	facts, err := newFeed(&options)
+	if err != nil {
+		return nil, err
+	}
 	metrics, err := newMetrics(options.Registerer)
 	if err != nil {
 		return nil, err
 	}
 	streams := make(chan struct{})
-	return &API{options: options, origins: origins, metrics: metrics, now: time.Now, defaults: defaults,
+	a := &API{options: options, origins: origins, metrics: metrics, feed: facts, owners: session.NewOwners(options.Sessions.Get), now: time.Now, defaults: defaults,
 		fetcher: guard.New(guard.Options{Allowed: options.FetchFrom, Timeout: fetchTimeout, Redirects: mostRedirects}),
 		repairs: rate.NewLimiter(rate.Limit(options.ReplaysPerSecond), 1),
-		streams: streams, endStreams: sync.OnceFunc(func() { close(streams) })}, nil
+		streams: streams, endStreams: sync.OnceFunc(func() { close(streams) })}
+	a.guardBooks()
+	a.handler, err = a.routes()
+	return a, err
 }
+
+// guardBooks puts who calls in front of what handlers read.
+func (a *API) guardBooks() {
+	a.keys, a.permissions, a.logins, a.sameOrigin = a.options.Keys, permissions(), newLoginGuard(), http.NewCrossOriginProtection()
+	a.pacer.limits = map[string]*rate.Limiter{}
+	a.everySession = a.options.Sessions
+	a.options.Sessions = ownSessions{a.options.Sessions}
+	a.options.Campaigns = ownCampaigns{a.options.Campaigns}
+	a.options.FailedJobs = ownFailedJobs{a.options.FailedJobs, a}
+	a.options.Jobs = ownLiveJobs{a.options.Jobs, a}
+}
+
+// Handler gives the API as one http.Handler.
+func (a *API) Handler() http.Handler { return a.handler }
 
 // EndStreams ends the answers that go on for as long as their reader wants; the other ones are short.
 func (a *API) EndStreams() { a.endStreams() }
+
+// tick is the real clock's beat.
+func tick(every time.Duration) (beats <-chan time.Time, stop func()) {
+	ticker := time.NewTicker(every)
+	return ticker.C, ticker.Stop
+}

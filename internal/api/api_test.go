@@ -20,11 +20,13 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 	"go.uber.org/goleak"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/pace"
 	"github.com/dannsalud/broadcaster/internal/session"
+	"github.com/dannsalud/broadcaster/internal/store"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
 	"github.com/dannsalud/broadcaster/internal/webhook"
 )
@@ -124,7 +126,8 @@ func (w *watcher) nudge() {
 
 // fixture is an API over a real store.
 type fixture struct {
-	t       *testing.T
+	options api.Options
+	t       testing.TB
 	server  *httptest.Server
 	store   *sqlite.DB
 	queue   *recorder
@@ -133,8 +136,35 @@ type fixture struct {
 	watcher *watcher
 	links   *pace.Links
 	api     *api.API
+	// book has the API's keys, admin is one that may everything.
+	book  *access.Book
+	admin string
 	// key is the Idempotency-Key of the next requests.
 	key string
+}
+
+// asAdmin gives requests that show no credential that of an administrator, so that a test about something else need not think of keys.
+func asAdmin(next http.Handler, admin string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" {
+			r.Header.Set("Authorization", "Bearer "+admin)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// newBook gives a book of keys over a store, with an admin key.
+func newBook(t testing.TB, documents store.Documents) (book *access.Book, admin string) {
+	t.Helper()
+	book, err := access.New(access.Options{Documents: documents})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, admin, err = book.Create(t.Context(), access.Caller{Key: access.Terminal, Role: access.Admin}, access.Wanted{Name: "Test", Role: access.Admin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book, admin
 }
 
 func start(t *testing.T, change func(*api.Options)) *fixture {
@@ -147,7 +177,7 @@ func start(t *testing.T, change func(*api.Options)) *fixture {
 }
 
 // startWith is start for what needs the database too.
-func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
+func startWith(t testing.TB, change func(*api.Options, *sqlite.DB)) *fixture {
 	t.Helper()
 	database, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db")})
 	if err != nil {
@@ -161,13 +191,15 @@ func startWith(t *testing.T, change func(*api.Options, *sqlite.DB)) *fixture {
 		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(),
 		Webhooks: webhook.Subscriptions{Documents: database.Documents(), Sealer: mirror{}}, Sends: f.queue, FailedJobs: struct{ api.FailedJobs }{}, Jobs: struct{ api.Jobs }{}, // failed_jobs_test.go has the real ones
 		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
+	f.book, f.admin = newBook(t, database.Documents())
+	options.Keys = f.book
 	change(&options, database)
 	served, err := api.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.api = served
-	f.server = httptest.NewServer(served.Handler())
+	f.api, f.options = served, options
+	f.server = httptest.NewServer(asAdmin(served.Handler(), f.admin))
 	t.Cleanup(func() {
 		f.server.CloseClientConnections()
 		f.server.Close()
@@ -483,8 +515,8 @@ func TestBadInputIsAClearErrorAndNothingIsSent(t *testing.T) {
 		{"nobody left", "/v1/campaigns/upload", upload(linked, "Hola", "telefono\nabc\n"), 422, "no_recipients", []string{"row 2", "telefono"}},
 		{"too large", "/v1/campaigns/upload", upload(linked, "Hola", "telefono\n"+strings.Repeat("01115400000001\n", 1000)), 413, "upload_too_large", nil},
 		{"no recipients", "/v1/campaigns", map[string]any{"session_id": linked, "text": "Hola", "recipients": []any{}}, 422, "one_audience", []string{"recipients"}},
-		{"no JSON", "/v1/campaigns", "just text", 422, "", nil},
-		{"no user", "/v1/sessions", map[string]any{}, 422, "", []string{"user_id"}},
+		{"no JSON", "/v1/campaigns", "just text", 422, "invalid_request", nil},
+		{"no user", "/v1/sessions", map[string]any{}, 422, "invalid_request", []string{"user_id"}},
 	}
 	for _, row := range rows {
 		got := f.call(http.MethodPost, row.path, row.body)

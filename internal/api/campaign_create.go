@@ -23,7 +23,7 @@ type RecipientSpec struct {
 // AudienceSpec is the audience of a campaign: people, or those of a saved list. It is exported because huma reads embedded structs only then.
 type AudienceSpec struct {
 	Recipients []RecipientSpec `json:"recipients,omitempty" maxItems:"10000" doc:"The people; a larger audience comes as a file."`
-	List       string          `json:"list_id,omitempty" maxLength:"100" doc:"A saved contact list instead."`
+	List       string          `json:"list_id,omitempty" maxLength:"100" pattern:"^[!-~]*$" patternDescription:"visible ASCII" doc:"A saved contact list instead."`
 	Region     string          `json:"default_region,omitempty" maxLength:"2" doc:"The ISO country of recipients' numbers that are written without a country code; the service's own when it is left out."`
 	Tags       []string        `json:"tags,omitempty" maxItems:"50" doc:"Only the contacts of the list with one of these tags."`
 }

@@ -16,7 +16,7 @@ import (
 
 // CampaignSpec is what a person says about a campaign, but for its audience. It is exported because huma reads embedded structs only then.
 type CampaignSpec struct {
-	SessionID   session.ID        `json:"session_id" minLength:"1" maxLength:"100" doc:"The session that sends."`
+	SessionID   session.ID        `json:"session_id" minLength:"1" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The session that sends."`
 	Name        string            `json:"name,omitempty" maxLength:"200" doc:"What people call it."`
 	Text        string            `json:"text,omitempty" maxLength:"65536" doc:"The message; {{column}} stands for a field of the recipient, {{column|text}} with a fallback. The caption, when there is a file."`
 	Variants    []string          `json:"variants,omitempty" maxItems:"20" doc:"Further texts. Each recipient gets one of all of them, always the same one."`
@@ -33,7 +33,7 @@ type CampaignSpec struct {
 
 // MediaUse is a file in a message.
 type MediaUse struct {
-	ID string `json:"id" minLength:"1" maxLength:"100" doc:"The file, as POST /v1/media named it."`
+	ID string `json:"id" minLength:"1" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The file, as POST /v1/media named it."`
 }
 
 // LimitsSpec is how fast messages are sent. In counts -1 means no limit, and what is left out comes from the session or the service.
@@ -150,8 +150,8 @@ func (a *API) settingsOf(ctx context.Context, spec CampaignSpec) (settings campa
 
 const longestSchedule = 366 * 24 * time.Hour
 
-func (a *API) library() campaign.MediaLibrary {
-	return campaign.MediaLibrary{Documents: a.options.Documents}
+func (a *API) library() ownMedia {
+	return ownMedia{campaign.MediaLibrary{Documents: a.options.Documents}}
 }
 
 // decodeSettings reads the settings of a form, which come as the JSON of a CampaignSpec.

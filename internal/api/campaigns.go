@@ -64,7 +64,7 @@ type campaignOutput struct{ Body CampaignView }
 
 // CampaignInput names a campaign in the path. It is exported because huma reads embedded structs only then.
 type CampaignInput struct {
-	ID campaign.ID `path:"id" maxLength:"100" doc:"The campaign's id."`
+	ID campaign.ID `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The campaign's id."`
 }
 
 func (a *API) getCampaign(ctx context.Context, input *CampaignInput) (*campaignOutput, error) {

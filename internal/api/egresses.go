@@ -45,7 +45,7 @@ type listEgressesOutput struct {
 
 // listEgresses lists the ways out that sessions have, and the direct one.
 func (a *API) listEgresses(ctx context.Context, _ *struct{}) (*listEgressesOutput, error) {
-	sessions, err := session.ListAll(ctx, a.options.Sessions, session.Filter{})
+	sessions, err := session.ListAll(ctx, a.everySession, session.Filter{})
 	if err != nil {
 		return nil, a.problem(ctx, "list egresses", err)
 	}
@@ -91,7 +91,7 @@ func (a *API) viewEgress(ctx context.Context, known pace.Egress, occupancy sessi
 }
 
 type resetEgressInput struct {
-	ID string `path:"id" maxLength:"200" doc:"direct, or the name of a proxy."`
+	ID string `path:"id" maxLength:"200" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"direct, or the name of a proxy."`
 }
 
 type egressStateOutput struct{ Body EgressStateView }
@@ -109,7 +109,7 @@ func (a *API) resetEgress(ctx context.Context, input *resetEgressInput) (*egress
 	if err != nil {
 		return nil, a.problem(ctx, "reset egress", err)
 	}
-	occupancy, err := session.ReadOccupancy(ctx, a.options.Sessions, "")
+	occupancy, err := session.ReadOccupancy(ctx, a.everySession, "")
 	if err != nil {
 		return nil, a.problem(ctx, "reset egress", err)
 	}

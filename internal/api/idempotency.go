@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/fault"
 	"github.com/dannsalud/broadcaster/internal/store"
@@ -52,7 +53,7 @@ func (a *API) idempotent(next http.Handler) http.Handler {
 				fmt.Sprintf("An Idempotency-Key has 1 to %d visible ASCII characters and no spaces", maxKeyLength))))
 			return
 		}
-		a.serveOnce(w, r, "api\x00"+key, next)
+		a.serveOnce(w, r, "api\x00"+access.From(r.Context()).Key+"\x00"+key, next) // nobody is answered with what another key asked for
 	})
 }
 

@@ -111,7 +111,7 @@ func (a *API) cancelJob(ctx context.Context, input *cancelJobInput) (*jobOutput,
 	if err != nil {
 		return nil, a.problem(ctx, "cancel job", err)
 	}
-	err = a.record(ctx, campaign.AuditEntry{Action: "job.cancelled", Actor: input.actor(), Subject: job.MessageID, Detail: fmt.Sprintf("job %d, %s", job.Sequence, job.State)})
+	err = a.record(ctx, campaign.AuditEntry{Action: "job.cancelled", Subject: job.MessageID, Detail: fmt.Sprintf("job %d, %s%s", job.Sequence, job.State, input.note())})
 	if err == nil {
 		err = a.endPurpose(ctx, job)
 	}

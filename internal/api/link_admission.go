@@ -55,7 +55,7 @@ func (a *API) admitLink(ctx context.Context, s session.Session, phone string) (w
 	if err != nil {
 		return session.ReasonNone, err
 	}
-	occupancy, err := session.ReadOccupancy(ctx, a.options.Sessions, s.ID)
+	occupancy, err := session.ReadOccupancy(ctx, a.everySession, s.ID)
 	if err != nil {
 		return session.ReasonNone, err
 	}
@@ -71,7 +71,7 @@ func (a *API) viewQueue(ctx context.Context, s session.Session) (*QueueView, err
 	if s.Link.State != session.LinkQueued && s.Link.State != session.LinkCoolingDown {
 		return nil, nil
 	}
-	linking, err := session.ListAll(ctx, a.options.Sessions, session.Filter{States: []session.State{session.Linking}})
+	linking, err := session.ListAll(ctx, a.everySession, session.Filter{States: []session.State{session.Linking}})
 	if err != nil {
 		return nil, err
 	}

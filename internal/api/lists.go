@@ -12,8 +12,8 @@ import (
 	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
-func (a *API) lists() campaign.ContactLists {
-	return campaign.ContactLists{Documents: a.options.Documents}
+func (a *API) lists() ownLists {
+	return ownLists{campaign.ContactLists{Documents: a.options.Documents}}
 }
 
 // ListView is a saved contact list.
@@ -44,7 +44,11 @@ type createListInput struct {
 }
 
 func (a *API) createList(ctx context.Context, input *createListInput) (*listOutput, error) {
-	created, err := a.lists().Create(ctx, input.Body.UserID, strings.TrimSpace(input.Body.Name), a.now().UTC())
+	user, err := userOf(ctx, input.Body.UserID)
+	var created campaign.ContactList
+	if err == nil {
+		created, err = a.lists().Create(ctx, user, strings.TrimSpace(input.Body.Name), a.now().UTC())
+	}
 	if err != nil {
 		return nil, a.problem(ctx, "create list", err)
 	}
@@ -65,7 +69,7 @@ func (a *API) listLists(ctx context.Context, input *listListsInput) (*listListsO
 
 // ListInput names a contact list in the path. It is exported because huma reads embedded structs only then.
 type ListInput struct {
-	ID string `path:"id" maxLength:"100" doc:"The list's id."`
+	ID string `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The list's id."`
 }
 
 func (a *API) getList(ctx context.Context, input *ListInput) (*listOutput, error) {

@@ -24,6 +24,7 @@ type MediaView struct {
 	Name      string             `json:"name,omitempty"`
 	Size      int64              `json:"size"`
 	SHA256    string             `json:"sha256"`
+	UserID    string             `json:"user_id,omitempty" doc:"The user of the key that brought it, when that key is for one user: others do not see it."`
 	CreatedAt time.Time          `json:"created_at"`
 }
 
@@ -107,7 +108,7 @@ func notFetched(code, message string) error {
 
 // MediaInput names a file in the path. It is exported because huma reads embedded structs only then.
 type MediaInput struct {
-	ID string `path:"id" maxLength:"100" doc:"The file's id."`
+	ID string `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The file's id."`
 }
 
 func (a *API) getMedia(ctx context.Context, input *MediaInput) (*mediaOutput, error) {

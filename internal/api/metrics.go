@@ -11,6 +11,10 @@ import (
 
 type metrics struct {
 	requests *prometheus.HistogramVec
+	// streams are the streams of events.
+	streams      prometheus.Gauge
+	streamed     prometheus.Counter
+	streamsEnded *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -20,12 +24,31 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		Buckets:                     prometheus.DefBuckets,
 		NativeHistogramBucketFactor: 1.1,
 	}, []string{"route", "method", "status"})
-	if registerer != nil {
-		if err := registerer.Register(requests); err != nil {
+	m := &metrics{
+		requests: requests,
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "event_streams", Help: "Streams of events that are open at this process.",
+		}),
+		streamed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "events_streamed_total", Help: "Events that were sent to the readers of streams that have ended, each to each reader.",
+		}),
+		streamsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "event_streams_ended_total",
+			Help: "Streams of events that ended, by reason; left: by their reader, slow: their reader did not keep up, renewed: after their longest time, stopping: with this process, failed: the events could not be read.",
+		}, []string{"reason"}),
+	}
+	for _, reason := range []string{"left", "slow", "renewed", "stopping", "failed"} {
+		m.streamsEnded.WithLabelValues(reason)
+	}
+	if registerer == nil {
+		return m, nil
+	}
+	for _, collector := range []prometheus.Collector{m.requests, m.streams, m.streamed, m.streamsEnded} {
+		if err := registerer.Register(collector); err != nil {
 			return nil, fmt.Errorf("register the HTTP metrics: %w", err)
 		}
 	}
-	return &metrics{requests: requests}, nil
+	return m, nil
 }
 
 // measured counts and times a request under its route template, never under its path: a path holds ids without bound.

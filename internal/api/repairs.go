@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -16,17 +18,17 @@ import (
 // DefaultReplaysPerSecond is fast enough for ten thousand jobs in a few minutes, and leaves the queue to the work of the day.
 const DefaultReplaysPerSecond = 50
 
-// OperatorInput says who does something to the queue, for the audit. It is exported because huma reads embedded structs only then.
+// OperatorInput says for whom a key does something to the queue, as a note in the audit. It is exported because huma reads embedded structs only then.
 type OperatorInput struct {
-	Operator string `header:"X-Operator" maxLength:"100" pattern:"^[^\\x00-\\x1f]*$" doc:"Who does it, for the audit: a name that is believed."`
+	Operator string `header:"X-Operator" maxLength:"100" pattern:"^[^\\x00-\\x1f]*$" doc:"For whom it is done, as a note in the audit; the actor there is the key."`
 }
 
-// actor is how the audit names an operator: in quotes, since anybody may give any name.
-func (o OperatorInput) actor() string {
+// note is how the audit notes an operator: in quotes, since anybody may give any name.
+func (o OperatorInput) note() string {
 	if o.Operator == "" {
 		return ""
 	}
-	return fmt.Sprintf("%q", o.Operator)
+	return fmt.Sprintf(", for %q", o.Operator)
 }
 
 type editFailedJobInput struct {
@@ -38,7 +40,7 @@ type editFailedJobInput struct {
 }
 
 func (a *API) editFailedJob(ctx context.Context, input *editFailedJobInput) (*failedJobOutput, error) {
-	job, err := a.options.FailedJobs.Edit(ctx, input.Entry, input.Body.Payload, input.Operator)
+	job, err := a.options.FailedJobs.Edit(ctx, input.Entry, input.Body.Payload, editor(ctx, input.Operator))
 	if err == nil {
 		err = a.recordJob(ctx, "job.edited", job, input.OperatorInput, "")
 	}
@@ -54,7 +56,12 @@ func (a *API) recordJob(ctx context.Context, action string, job events.FailedJob
 	if detail != "" {
 		about += ": " + detail
 	}
-	return a.record(ctx, campaign.AuditEntry{Action: action, Actor: operator.actor(), Subject: job.MessageID, Detail: about})
+	return a.record(ctx, campaign.AuditEntry{Action: action, Subject: job.MessageID, Detail: about + operator.note()})
+}
+
+// editor is how a failed job names who edited it.
+func editor(ctx context.Context, operator string) string {
+	return cmp.Or(operator, access.From(ctx).Name)
 }
 
 type replayInput struct {

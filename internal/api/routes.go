@@ -1,14 +1,11 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/swaggest/swgui/v5emb"
-
-	"github.com/dannsalud/broadcaster/internal/fault"
 )
 
 const description = `Links people's WhatsApp accounts and sends campaigns from them.
@@ -16,16 +13,20 @@ const description = `Links people's WhatsApp accounts and sends campaigns from t
 A request that starts work answers as soon as the work is stored and queued; the resource's state then tells how far it is. Every error
 is a problem document (RFC 9457) with a class and a stable code.
 
+Every request needs an API key, as Authorization: Bearer bcr_…. A key has a role (viewer reads, operator links, sends and mends, admin makes keys and
+webhooks), and may be for one user: what belongs to others does not exist for it. x-role says what each operation needs.
+
 A POST may carry an Idempotency-Key: repeated with the same body within a day it has no second effect and gets the same answer, marked with
 Idempotency-Replayed. A refused request gives its key back, and so does one whose answer shows a secret: no secret is kept.`
 
-// Handler gives the API as one http.Handler. This function lists every route, or whose file does.
-func (a *API) Handler() http.Handler {
+// routes lists every route, or whose file does. Who may use them stands in permissions.go.
+func (a *API) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Broadcaster", a.options.Version)
 	config.Info.Description = description
 	config.DocsPath = ""     // huma's own page loads its code from another host
 	config.CreateHooks = nil // no $schema links in the answers
+	config.Transformers = []huma.Transformer{classified}
 	doors := humago.New(mux, config)
 
 	huma.Register(doors, operation(http.MethodPost, "/v1/sessions", "create-session", "Create a session", http.StatusCreated), a.createSession)
@@ -41,6 +42,7 @@ func (a *API) Handler() http.Handler {
 	huma.Register(doors, stream("/v1/sessions/{id}/link/events", "stream-link", "Follow a link as server-sent events until it has ended"), a.streamLink)
 	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/link/passkey", "answer-passkey", "Answer WhatsApp's question for a passkey", http.StatusAccepted), a.answerPasskey)
 	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/link/passkey/confirm", "confirm-passkey", "Say that the code is the same on the phone", http.StatusAccepted), a.confirmPasskey)
+	huma.Register(doors, operation(http.MethodPost, "/v1/sessions/{id}/link/token", "create-link-token", "Make a token that only shows this session's link, for a page with the QR", http.StatusCreated), a.createLinkToken)
 	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.png", "get-link-qr-png", "Get the present QR as PNG", "image/png"), a.getQRPNG)
 	huma.Register(doors, picture("/v1/sessions/{id}/link/qr.svg", "get-link-qr-svg", "Get the present QR as SVG", "image/svg+xml"), a.getQRSVG)
 
@@ -75,24 +77,16 @@ func (a *API) Handler() http.Handler {
 	a.registerFailedJobs(doors)
 	a.registerJobs(doors)
 	a.registerWebhooks(doors)
+	a.registerEvents(doors)
+	a.registerKeys(doors)
+	if err := protect(doors.OpenAPI(), a.permissions); err != nil {
+		return nil, err
+	}
+	describe(doors.OpenAPI())
 
 	mux.Handle("GET /docs/", v5emb.New("Broadcaster", "/openapi.json", "/docs/"))
 	mux.Handle("GET /docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently))
-	return a.measured(a.crossOrigin(a.limitUpload(a.idempotent(mux))))
-}
-
-// limitUpload bounds the body of an upload: huma bounds only the bodies that it reads itself, not those of forms.
-func (a *API) limitUpload(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > a.options.MaxUploadBytes {
-			refusal := fault.New(fault.TooLarge, "upload_too_large",
-				fmt.Sprintf("The file is larger than %d bytes; split the audience into several campaigns", a.options.MaxUploadBytes))
-			writeProblem(w, a.problem(r.Context(), "read upload", refusal))
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, a.options.MaxUploadBytes)
-		next.ServeHTTP(w, r)
-	})
+	return Conceal(a.measured(a.crossOrigin(a.guarded(mux)(a.limitUpload(a.idempotent(refuseUnrouted(mux))))))), nil
 }
 
 // maxBodyBytes bounds a JSON body; a campaign with 10 000 recipients and a few fields each stays below it.

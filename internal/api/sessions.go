@@ -77,7 +77,7 @@ func (a *API) createSession(ctx context.Context, input *createSessionInput) (*se
 
 // SessionInput names a session in the path. It is exported because huma reads embedded structs only then.
 type SessionInput struct {
-	ID session.ID `path:"id" maxLength:"100" doc:"The session's id."`
+	ID session.ID `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The session's id."`
 }
 
 func (a *API) getSession(ctx context.Context, input *SessionInput) (*sessionOutput, error) {

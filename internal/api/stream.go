@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -87,6 +88,8 @@ type eventStream struct {
 	writer     http.ResponseWriter
 	controller *http.ResponseController
 	last       string
+	// patience bounds one write; zero: writeTimeout.
+	patience time.Duration
 }
 
 func (s *eventStream) begin() {
@@ -113,11 +116,19 @@ func (s *eventStream) send(name string, data any) error {
 func (s *eventStream) alive() error { return s.write(": alive\n\n") }
 
 func (s *eventStream) write(text string) error {
-	// Not every writer has a deadline; those of tests do without.
-	_ = s.controller.SetWriteDeadline(time.Now().Add(writeTimeout))
+	s.deadline()
 	if _, err := s.writer.Write([]byte(text)); err != nil {
 		return fmt.Errorf("write event: %w", err)
 	}
+	return s.flush()
+}
+
+// deadline bounds the next writes. Not every writer has one; those of tests do without.
+func (s *eventStream) deadline() {
+	_ = s.controller.SetWriteDeadline(time.Now().Add(cmp.Or(s.patience, writeTimeout)))
+}
+
+func (s *eventStream) flush() error {
 	if err := s.controller.Flush(); err != nil {
 		return fmt.Errorf("write event: %w", err)
 	}

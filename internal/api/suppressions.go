@@ -1,12 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 )
 
@@ -143,10 +145,8 @@ func (a *API) removeSuppression(ctx context.Context, input *removeSuppressionInp
 
 // record writes something into the audit, before or right behind the thing itself.
 func (a *API) record(ctx context.Context, entry campaign.AuditEntry) error {
-	entry.At = a.now().UTC()
-	if entry.Actor == "" {
-		entry.Actor = "api"
-	}
+	caller := access.From(ctx)
+	entry.At, entry.Actor, entry.ActorName = a.now().UTC(), cmp.Or(caller.Key, "api"), caller.Name
 	return campaign.Audit{Documents: a.options.Documents}.Record(ctx, entry)
 }
 
@@ -159,12 +159,14 @@ func (a *API) audit(ctx context.Context, entry campaign.AuditEntry) {
 
 // AuditView is one entry of the audit.
 type AuditView struct {
-	At      time.Time `json:"at"`
-	Action  string    `json:"action" doc:"A stable word."`
-	Actor   string    `json:"actor" doc:"api, contact for a person who wrote an opt-out word, or the name that an operator gave, in quotes."`
-	Subject string    `json:"subject" doc:"What it was done to: an id or a phone number."`
-	UserID  string    `json:"user_id,omitempty"`
-	Detail  string    `json:"detail,omitempty"`
+	At     time.Time `json:"at"`
+	Action string    `json:"action" doc:"A stable word."`
+	Actor  string    `json:"actor" doc:"The id of the key that did it, or contact for a person who wrote an opt-out word."`
+	// ActorName is that of the time: a key keeps its name.
+	ActorName string `json:"actor_name,omitempty" doc:"What the key is called."`
+	Subject   string `json:"subject" doc:"What it was done to: an id or a phone number."`
+	UserID    string `json:"user_id,omitempty"`
+	Detail    string `json:"detail,omitempty"`
 }
 
 type listAuditInput struct{ PageInput }

@@ -36,6 +36,8 @@ func (a *API) viewWebhook(s webhook.Subscription) WebhookView {
 	return view
 }
 
+func (a *API) webhooks() ownWebhooks { return ownWebhooks{a.options.Webhooks} }
+
 type webhookOutput struct{ Body WebhookView }
 
 // secretOutput is the one answer that shows a secret. It is never kept, not even for a request that is repeated.
@@ -64,9 +66,9 @@ type createWebhookInput struct {
 func (a *API) createWebhook(ctx context.Context, input *createWebhookInput) (*secretOutput, error) {
 	wanted := webhook.Wanted{URL: input.Body.URL, Events: input.Body.Events, UserID: input.Body.UserID}
 	if key, keyed := ctx.Value(keyOfRequest).(string); keyed { // a repeated request makes no second one
-		wanted.ID = "whk_" + key[:32]
+		wanted.ID = "whk_" + key[:32] // the key of a request is apart for each API key
 	}
-	made, secret, err := a.options.Webhooks.Create(ctx, wanted, a.now().UTC())
+	made, secret, err := a.webhooks().Create(ctx, wanted, a.now().UTC())
 	if err != nil {
 		return nil, a.problem(ctx, "create webhook", err)
 	}
@@ -79,7 +81,7 @@ type listWebhooksInput struct{ PageInput }
 type listWebhooksOutput struct{ Body listBody[WebhookView] }
 
 func (a *API) listWebhooks(ctx context.Context, input *listWebhooksInput) (*listWebhooksOutput, error) {
-	list, err := a.options.Webhooks.List(ctx, input.page())
+	list, err := a.webhooks().List(ctx, input.page())
 	if err != nil {
 		return nil, a.problem(ctx, "list webhooks", err)
 	}
@@ -88,11 +90,11 @@ func (a *API) listWebhooks(ctx context.Context, input *listWebhooksInput) (*list
 
 // WebhookInput names a subscription in the path. It is exported because huma reads embedded structs only then.
 type WebhookInput struct {
-	ID string `path:"id" maxLength:"100" doc:"The webhook's id."`
+	ID string `path:"id" maxLength:"100" pattern:"^[!-~]+$" patternDescription:"visible ASCII" doc:"The webhook's id."`
 }
 
 func (a *API) getWebhook(ctx context.Context, input *WebhookInput) (*webhookOutput, error) {
-	found, err := a.options.Webhooks.Get(ctx, input.ID)
+	found, err := a.webhooks().Get(ctx, input.ID)
 	if err != nil {
 		return nil, a.problem(ctx, "get webhook", err)
 	}
@@ -110,7 +112,7 @@ type editWebhookInput struct {
 
 func (a *API) editWebhook(ctx context.Context, input *editWebhookInput) (*webhookOutput, error) {
 	change := webhook.Change{URL: input.Body.URL, Events: input.Body.Events, Enabled: input.Body.Enabled}
-	changed, err := a.options.Webhooks.Change(ctx, input.ID, change, a.now().UTC())
+	changed, err := a.webhooks().Change(ctx, input.ID, change, a.now().UTC())
 	if err != nil {
 		return nil, a.problem(ctx, "edit webhook", err)
 	}
@@ -119,7 +121,7 @@ func (a *API) editWebhook(ctx context.Context, input *editWebhookInput) (*webhoo
 }
 
 func (a *API) deleteWebhook(ctx context.Context, input *WebhookInput) (*struct{}, error) {
-	if err := a.options.Webhooks.Delete(ctx, input.ID); err != nil {
+	if err := a.webhooks().Delete(ctx, input.ID); err != nil {
 		return nil, a.problem(ctx, "delete webhook", err)
 	}
 	a.audit(ctx, campaign.AuditEntry{Action: "webhook.deleted", Subject: input.ID})
@@ -127,7 +129,7 @@ func (a *API) deleteWebhook(ctx context.Context, input *WebhookInput) (*struct{}
 }
 
 func (a *API) rotateWebhook(ctx context.Context, input *WebhookInput) (*secretOutput, error) {
-	changed, secret, err := a.options.Webhooks.Rotate(ctx, input.ID, a.now().UTC())
+	changed, secret, err := a.webhooks().Rotate(ctx, input.ID, a.now().UTC())
 	if err != nil {
 		return nil, a.problem(ctx, "rotate webhook", err)
 	}
@@ -143,7 +145,7 @@ type testWebhookOutput struct {
 
 // testWebhook tells one subscription that somebody wants to see whether it is told, whatever events it wants.
 func (a *API) testWebhook(ctx context.Context, input *WebhookInput) (*testWebhookOutput, error) {
-	found, err := a.options.Webhooks.Get(ctx, input.ID)
+	found, err := a.webhooks().Get(ctx, input.ID)
 	if err == nil && !found.Enabled {
 		err = fault.New(fault.Conflict, "webhook_disabled", "The webhook is disabled; enable it first")
 	}
@@ -189,10 +191,10 @@ type webhookAttemptsInput struct {
 type webhookAttemptsOutput struct{ Body listBody[WebhookAttemptView] }
 
 func (a *API) listWebhookAttempts(ctx context.Context, input *webhookAttemptsInput) (*webhookAttemptsOutput, error) {
-	_, err := a.options.Webhooks.Get(ctx, input.ID)
+	_, err := a.webhooks().Get(ctx, input.ID)
 	output := &webhookAttemptsOutput{}
 	if err == nil {
-		list, listErr := a.options.Webhooks.Attempts(ctx, input.ID, input.page())
+		list, listErr := a.webhooks().Attempts(ctx, input.ID, input.page())
 		output.Body, err = viewList(list, viewWebhookAttempt), listErr
 	}
 	if err != nil {

@@ -57,6 +57,14 @@ type Options struct {
 	// Listen is the address of the API, or of the health and metrics pages of a process without one, such as "127.0.0.1:8080"; port 0
 	// takes a free one.
 	Listen string
+	// AdminKey is an admin key of the API that there is from the start, as access.Generate makes it; empty: there is none.
+	AdminKey string
+	// SeeFirstKey is told the first admin key when there is none at all, once in the life of the product; nil: none is made by itself. Whoever is told shows it to
+	// a person, and writes it down nowhere.
+	SeeFirstKey func(key string)
+	// RequestsPerSecond bounds the requests of each key to this process, RequestTimeout the time of one; zero: the API's own.
+	RequestsPerSecond float64
+	RequestTimeout    time.Duration
 	// AllowedOrigins are the web pages that browsers may call the API from, with * as a wildcard; none: only the API's own.
 	AllowedOrigins []string
 	// ReplaysPerSecond paces repairs of many failed jobs; zero: the API's own pace.

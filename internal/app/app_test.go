@@ -45,6 +45,8 @@ type world struct {
 	simulator *wasim.Server
 	product   *app.App
 	api       *client.Client
+	// key is the admin key of api.
+	key string
 
 	mu      sync.Mutex
 	links   map[string][]session.LinkState
@@ -52,6 +54,16 @@ type world struct {
 	changed chan struct{}
 	// last is the last answer while the test waits, for its failure message.
 	last string
+}
+
+// clientOf gives a client of a product with a key.
+func clientOf(t testing.TB, product *app.App, key string) *client.Client {
+	t.Helper()
+	api, err := client.New(product.URL(), http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api.WithKey(key)
 }
 
 func start(t *testing.T) *world {
@@ -72,10 +84,10 @@ func startOn(t *testing.T, simulated wasim.Options, change func(*app.Options, *w
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, hosted: map[string][]events.SessionChanged{}, changed: make(chan struct{}, 1)}
+	w := &world{t: t, simulator: simulator, key: app.GenerateAdminKey(), links: map[string][]session.LinkState{}, hosted: map[string][]events.SessionChanged{}, changed: make(chan struct{}, 1)}
 	options := app.Options{
 		DataDir: t.TempDir(), Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(), SeeFact: w.seeFact,
-		Log: slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler), AdminKey: w.key, RequestsPerSecond: -1,
 	}
 	change(&options, simulator)
 	if w.product, err = app.New(options); err != nil {
@@ -103,10 +115,7 @@ func startOn(t *testing.T, simulated wasim.Options, change func(*app.Options, *w
 		ended <- err
 		t.Fatalf("the product did not start: %v", err)
 	}
-	w.api, err = client.New(w.product.URL(), http.DefaultClient)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.api = clientOf(t, w.product, w.key)
 	return w
 }
 

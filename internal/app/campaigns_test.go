@@ -90,6 +90,9 @@ func (w *world) do(method, path string, sent any, headers ...string) answer {
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}
+	if request.Header.Get("Authorization") == "" {
+		request.Header.Set("Authorization", "Bearer "+w.key)
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		w.t.Fatal(err)

@@ -61,6 +61,13 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.buffer.Write(p)
 }
 
+// String gives what was written so far.
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
 // startListening starts the product on a simulator that listens. When it has stopped, neither its log nor any of its files may hold a password.
 func startListening(t *testing.T, proxies map[string]string) (*world, *port) {
 	t.Helper()

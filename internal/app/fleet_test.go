@@ -67,11 +67,12 @@ func startFleetOn(t *testing.T, broker string, workers map[string]app.Role, chan
 		}
 	})
 	uri, database := mongotest.Database(t)
-	f := &fleet{world: &world{t: t, simulator: simulator, links: map[string][]session.LinkState{}, hosted: map[string][]events.SessionChanged{}, changed: make(chan struct{}, 1)}}
+	f := &fleet{world: &world{t: t, simulator: simulator, key: app.GenerateAdminKey(), links: map[string][]session.LinkState{}, hosted: map[string][]events.SessionChanged{}, changed: make(chan struct{}, 1)}}
 	f.facts.running = map[campaign.ID]bool{}
 	f.options = app.Options{
 		Servers: &app.Servers{NATS: broker, Mongo: uri, Database: database}, KeySource: app.KeySource{Key: app.GenerateKey()},
 		Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Links: app.QuickLinks(), LeaseTTL: 3 * time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		AdminKey: f.key, RequestsPerSecond: -1,
 	}
 	if change != nil {
 		change(&f.options)
@@ -90,9 +91,7 @@ func startFleetOn(t *testing.T, broker string, workers map[string]app.Role, chan
 	}
 	f.product = f.launch("api", app.RoleAPI, f.see) // the last one: the order of the start must not matter
 	_ = starting.Wait()
-	if f.api, err = client.New(f.product.URL(), http.DefaultClient); err != nil {
-		t.Fatal(err)
-	}
+	f.api = clientOf(t, f.product, f.key)
 	return f
 }
 

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/bus"
@@ -101,7 +103,7 @@ func (a *App) wireHost(_ context.Context, p *parts) error {
 	p.host, err = sender.NewHost(sender.HostOptions{
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, WhatsApp: whatsApp{p.gateway, p.ways},
 		Leases: senderLeases{p.keeper}, Queue: p.queue, Watcher: p.queue, Sends: p.queue, Documents: p.documents, Limits: a.limits(), Budgets: pace.NewBudgets(paceBucket{p.pacing}),
-		Egresses: p.links, MaxConnections: a.options.MaxConnections, ConnectJitter: a.options.ConnectJitter, Log: a.options.Log, Registerer: a.registry,
+		Egresses: p.links, MaxConnections: a.options.MaxConnections, ConnectJitter: a.options.ConnectJitter, SweepEvery: sweepEvery(a.options.LeaseTTL), Log: a.options.Log, Registerer: a.registry,
 	})
 	if err != nil {
 		return err
@@ -111,6 +113,12 @@ func (a *App) wireHost(_ context.Context, p *parts) error {
 		Registerer: a.registry,
 	})
 	return err
+}
+
+// sweepEvery is how often a host looks for sessions that are free: a third of a lease's life, so that those of a worker that died move within two
+// lives of a lease, however short one is.
+func sweepEvery(leaseTTL time.Duration) time.Duration {
+	return min(sender.DefaultSweepEvery, cmp.Or(leaseTTL, lease.DefaultTTL)/3)
 }
 
 // unpacedBatch is how many deliveries a run takes at once when nothing paces it; as many may be repeated after a crash.
@@ -159,14 +167,19 @@ func (a *App) wireLinker(_ context.Context, p *parts) error {
 	return p.worker.HandleLinkSession(p.linker.Handle)
 }
 
-func (a *App) wireAPI(_ context.Context, p *parts) error {
+func (a *App) wireAPI(ctx context.Context, p *parts) error {
+	keys, err := a.openAccess(ctx, p.documents)
+	if err != nil {
+		return err
+	}
 	egress, err := a.egressOptions(p.ways)
 	if err != nil {
 		return err
 	}
 	p.api, err = api.New(api.Options{
-		Egress: egress, Links: p.links,
+		Egress: egress, Links: p.links, Keys: keys, RequestsPerSecond: a.options.RequestsPerSecond, RequestTimeout: a.options.RequestTimeout,
 		Sessions: p.sessions, Campaigns: p.campaigns, Deliveries: p.deliveries, Histories: p.histories, Queue: p.queue, Sends: p.queue, FailedJobs: p.queue.NewFailedQueue(), Jobs: p.queue, Prompts: p.prompts, Answers: p.answers, Watcher: p.queue,
+		Events:       api.EventsOptions{Log: p.queue},
 		Suppressions: p.suppressions, Documents: p.documents, Idempotency: p.idempotency, Webhooks: p.webhooks,
 		Limits: a.limits(), Hours: a.hours(), TimeZone: a.options.TimeZone, FetchFrom: a.options.FetchFrom,
 		DefaultRegion: a.options.Region, SuspectAfter: a.options.SuspectAfter,

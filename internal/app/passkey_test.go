@@ -145,6 +145,7 @@ func TestALinkIsFollowedAcrossARestartOfTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	api = api.WithKey(f.key)
 	phone, err := f.simulator.NewPhone("+5491150000001")
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dannsalud/broadcaster/internal/api"
 	"github.com/dannsalud/broadcaster/internal/ops"
 )
 
@@ -90,6 +91,9 @@ func (a *App) runs(p *parts) [][]func(context.Context) error {
 	if p.admin != nil { // the first one, since what does not start is looked at there
 		ground = append(ground, func(ctx context.Context) error { return a.serveHTTP(ctx, p.admin, a.adminPages(), nil) })
 	}
+	if p.api != nil {
+		ground = append(ground, p.api.Run)
+	}
 	if p.keeper != nil {
 		ground = append(ground, p.keeper.Run)
 	}
@@ -128,7 +132,7 @@ func (a *App) handler(p *parts) http.Handler {
 	mux := http.NewServeMux()
 	ops.Pages{Gatherer: a.registry, Log: a.options.Log, Checks: p.checks()}.Mount(mux)
 	if p.api != nil {
-		mux.Handle("/", a.tracing.Handler(p.api.Handler()))
+		mux.Handle("/", api.Conceal(a.tracing.Handler(p.api.Handler())))
 	}
 	return mux
 }

@@ -7,9 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/config"
@@ -81,6 +84,8 @@ func load(role Role, environ map[string]string) (service, error) {
 		c, err := config.LoadAPI(environ)
 		loaded := newService(role, c.Process, c.Observe, c.Queue, c.Database)
 		loaded.options.Listen, loaded.options.AllowedOrigins, loaded.options.ReplaysPerSecond = c.Listen, c.AllowedOrigins, c.ReplaysPerSecond
+		loaded.options.AdminKey, loaded.options.RequestsPerSecond, loaded.options.RequestTimeout = c.AdminKey.Reveal(), c.RequestsPerSecond, c.RequestTimeout
+		loaded.options.SeeFirstKey = terminalOnly(os.Stdout)
 		hours, limits := c.Hours(), c.Limits(campaign.DefaultLimits().MinGap, campaign.DefaultLimits().MaxGap)
 		loaded.options.Hours, loaded.options.Limits, loaded.options.TimeZone = &hours, &limits, c.TimeZone
 		loaded.options.Region = c.Region
@@ -111,6 +116,19 @@ func load(role Role, environ map[string]string) (service, error) {
 		return loaded, err
 	}
 	return service{}, fmt.Errorf("there is no service %q", role)
+}
+
+// terminalOnly shows the first key to a person at a terminal. Where there is none the output is a log, where no key belongs: then none is made.
+func terminalOnly(out *os.File) func(key string) {
+	if !term.IsTerminal(int(out.Fd())) {
+		return nil
+	}
+	return func(key string) { ShowFirstKey(out, key) }
+}
+
+// ShowFirstKey tells a person the first key.
+func ShowFirstKey(out io.Writer, key string) {
+	_, _ = fmt.Fprintf(out, "\nThe first API key, for an administrator. It is shown now and never again; keep it safe:\n\n    %s\n\n", key)
 }
 
 func newService(role Role, process config.Process, observe config.Observe, queue config.Queue, database config.Database) service {

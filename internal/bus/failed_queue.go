@@ -224,6 +224,9 @@ func (q *FailedQueue) Get(ctx context.Context, entry uint64) (FailedJob, error) 
 }
 
 func (q *FailedQueue) get(ctx context.Context, entry uint64) (FailedJob, repair, error) {
+	if entry == 0 { // JetStream counts from 1, and takes a 0 for a request that is not understood.
+		return FailedJob{}, repair{}, errNoFailedJob()
+	}
 	stream, err := q.bus.js.Stream(ctx, events.StreamFailed)
 	if err != nil {
 		return FailedJob{}, repair{}, failedUnavailable(err)

@@ -87,8 +87,10 @@ func TestAReplayedJobRunsOnceUnderAnIdentityOfItsOwn(t *testing.T) {
 	if id != "campaign:cmp_1:1:r1" {
 		t.Errorf("the replay is %s", id)
 	}
-	if _, err := queue.Replay(t.Context(), 1, false); fault.As(err).Code != "no_failed_job" {
-		t.Errorf("replayed twice: %v", err)
+	for _, unknown := range []uint64{0, 1, 1<<64 - 1} {
+		if _, err := queue.Replay(t.Context(), unknown, false); fault.As(err).Code != "no_failed_job" {
+			t.Errorf("replayed entry %d, which is not there: %v", unknown, err)
+		}
 	}
 	giveUp(t, bus, 2, nil)
 	if _, err := queue.Replay(t.Context(), 2, false); fault.As(err).Code != "job_active" {

@@ -246,6 +246,9 @@ func (s *survey) show(ctx context.Context, m *jetstream.RawStreamMsg, see func(e
 
 // LiveJob gives one command in the queue; fault.NotFound when it is not there.
 func (b *Bus) LiveJob(ctx context.Context, sequence uint64) (events.LiveJob, error) {
+	if sequence == 0 { // JetStream counts from 1, and takes a 0 for a request that is not understood.
+		return events.LiveJob{}, errNoJob()
+	}
 	s, err := b.survey(ctx)
 	if err != nil {
 		return events.LiveJob{}, err

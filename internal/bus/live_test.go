@@ -216,8 +216,10 @@ func TestAPendingJobCanBeRemovedAndARunningOneCannot(t *testing.T) {
 			t.Errorf("remove %s: %v", job.Subject, err)
 		}
 	}
-	if err := bus.RemoveJob(t.Context(), 999); codeOf(err) != "no_job" {
-		t.Errorf("remove what is not there: %v", err)
+	for _, unknown := range []uint64{0, 999, 1<<64 - 1} {
+		if err := bus.RemoveJob(t.Context(), unknown); codeOf(err) != "no_job" {
+			t.Errorf("remove %d, which is not there: %v", unknown, err)
+		}
 	}
 	close(release)
 	if third := receive(t, "the third job", ran); third != "ses_third" {

@@ -26,7 +26,8 @@ const (
 )
 
 const (
-	// publishTimeout bounds the wait for the queue's acknowledgement when the caller's context has no deadline.
+	// publishTimeout bounds the wait for the queue's acknowledgement, and for other single answers of it: one that is lost, because the broker was
+	// killed, is not waited for as long as the caller has time.
 	publishTimeout = 10 * time.Second
 	// maxFactsInFlight is how many facts may be on their way without an acknowledgement.
 	maxFactsInFlight = 4096
@@ -75,8 +76,6 @@ func (b *Bus) PublishFacts(ctx context.Context, facts []events.Fact) error {
 			return err
 		}
 	}
-	ctx, cancel := withDeadline(ctx, publishTimeout)
-	defer cancel()
 	for len(facts) > 0 {
 		n := min(len(facts), factsPerBatch)
 		if err := b.publishBatch(ctx, facts[:n]); err != nil {
@@ -131,7 +130,7 @@ func encode(ctx context.Context, word events.Message) (*nats.Msg, error) {
 
 // publish sends one message and waits for the queue's acknowledgement.
 func (b *Bus) publish(ctx context.Context, m *nats.Msg) error {
-	ctx, cancel := withDeadline(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	_, err := b.js.PublishMsg(ctx, m)
 	return b.unpublished(m.Subject, err)
@@ -149,14 +148,6 @@ func (b *Bus) unpublished(subject string, err error) error {
 		return fault.Wrap(err, fault.TooLarge, "message_too_large", "The message is larger than the queue takes; make it smaller")
 	}
 	return fault.Wrap(err, fault.RetryLater, "queue_unavailable", "The queue did not confirm the message; try again").WithAfter(time.Second)
-}
-
-// withDeadline gives a context that has a deadline: its own, or the given one.
-func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if _, has := ctx.Deadline(); has {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, timeout)
 }
 
 // Publisher is a Watermill Publisher: a topic is a subject, a message's UUID its identity for de-duplication, its metadata the headers. Publish

@@ -125,7 +125,7 @@ func (q *FailedQueue) publishReplay(ctx context.Context, m *nats.Msg, job Failed
 	if job.Stream != events.StreamCommands {
 		return q.bus.publish(ctx, m)
 	}
-	ctx, cancel := withDeadline(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	_, err := q.bus.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
 	if !refused(err) {

@@ -350,9 +350,17 @@ func (s *sendServer) stop(subs ...*nats.Subscription) {
 	<-s.ended
 }
 
+// withDeadline gives a context that has a deadline: its own, or the given one.
+func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
 // flush waits until the server has seen everything that was sent.
 func (b *Bus) flush(ctx context.Context) error {
-	ctx, cancel := withDeadline(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	return b.nc.FlushWithContext(ctx)
 }

@@ -74,6 +74,36 @@ func TestARestartOfTheServerLosesNothing(t *testing.T) {
 	}
 }
 
+// TestAHandAsksOnceAfterAReconnect: a second request would bring a job into a hand that has one, where it waits unseen until its AckWait is over.
+func TestAHandAsksOnceAfterAReconnect(t *testing.T) {
+	t.Parallel()
+	const hands = 2
+	server := newBroker(t)
+	bus := server.connect(Options{MaxConcurrentJobs: hands})
+	started, release := make(chan struct{}, 10), make(chan struct{})
+	w := newWorker(t, bus, WorkerOptions{})
+	handle(t, w.HandleRunCampaign(func(ctx context.Context, _ events.RunCampaign) error {
+		started <- struct{}{}
+		return untilReleased(ctx, release)
+	}))
+	send(t, bus, campaignJob("before"))
+	start(t, w)
+	receive(t, "job", started)
+	server.stop()
+	server.start()
+	handle(t, bus.AwaitTopology(t.Context()))
+	release <- struct{}{}
+	eventually(t, "the job is over", func() bool { return pendingJobs(t, bus) == 0 })
+	for i := range hands {
+		send(t, bus, campaignJob(fmt.Sprint(i)))
+		receive(t, "job", started)
+	}
+	if waiting := consumerState(t, bus, ConsumerSender).NumWaiting; waiting != 0 {
+		t.Errorf("%d requests stand although every hand has a job", waiting)
+	}
+	close(release)
+}
+
 // TestWhatAKilledServerForgetsIsMadeAnew: buckets in memory are gone with the server's process, and every worker needs them.
 func TestWhatAKilledServerForgetsIsMadeAnew(t *testing.T) {
 	t.Parallel()

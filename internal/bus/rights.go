@@ -74,8 +74,10 @@ func (b *Bus) needs(service string) needs {
 
 func (b *Bus) needsOfAPI(n *needs) {
 	n.publish = append(n.publish, "commands.link.*", "commands.campaign.*", "commands.webhook.*", schedulePrefix+"*", "wa.lookup.*", "events.session.*.state",
-		"events.session.*.link", "events.session.*.inbound", "events.campaign.*.state", "events.message.*.receipt",
-		"$JS.API.CONSUMER.CREATE."+events.StreamFailed+".>", "$JS.API.CONSUMER.DELETE."+events.StreamFailed+".*", "$JS.API.CONSUMER.MSG.NEXT."+events.StreamFailed+".*")
+		"events.session.*.link", "events.session.*.inbound", "events.campaign.*.state", "events.message.*.receipt")
+	for _, stream := range []string{events.StreamFailed, events.StreamEvents} { // read and followed by consumers of its own
+		n.publish = append(n.publish, "$JS.API.CONSUMER.CREATE."+stream+".>", "$JS.API.CONSUMER.DELETE."+stream+".*", "$JS.API.CONSUMER.MSG.NEXT."+stream+".*")
+	}
 	for _, stream := range []string{events.StreamFailed, events.StreamCommands} {
 		n.publish = append(n.publish, "$JS.API.STREAM.MSG.GET."+stream, "$JS.API.STREAM.MSG.DELETE."+stream)
 	}

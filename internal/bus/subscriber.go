@@ -178,6 +178,9 @@ func (s *subscription) take(fetch, work context.Context) {
 		if taken {
 			n = 0
 		}
+		if errors.Is(err, errReconnected) {
+			continue
+		}
 		s.subscriber.log.WarnContext(fetch, "messages could not be taken; asking again", "topic", s.topic, "error", err)
 		select {
 		case <-fetch.Done():
@@ -186,9 +189,14 @@ func (s *subscription) take(fetch, work context.Context) {
 	}
 }
 
+// errReconnected ends an iterator whose hand had a message while the connection was lost. It would ask at once and, because it is told of the
+// reconnect only then, once more: a job of the second request would wait in this hand, behind the one that it has, until its AckWait is over.
+var errReconnected = errors.New("the connection is another one")
+
 // takeFrom opens an iterator, which is one inbox at the server, and takes from it until fetch ends (nil) or it fails. After a failure a new
 // one is opened, so that a forgotten request cannot bring a second message into this hand.
 func (s *subscription) takeFrom(fetch, work context.Context) (taken bool, err error) {
+	connection := s.subscriber.bus.nc.Stats().Reconnects
 	messages, err := s.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
 		return false, err
@@ -207,6 +215,9 @@ func (s *subscription) takeFrom(fetch, work context.Context) (taken bool, err er
 		case err == nil:
 			taken = true
 			s.hold(fetch, work, raw)
+			if fetch.Err() == nil && s.subscriber.bus.nc.Stats().Reconnects != connection {
+				return taken, errReconnected
+			}
 		case fetch.Err() != nil:
 			return taken, nil
 		default:

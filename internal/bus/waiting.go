@@ -13,7 +13,7 @@ import (
 // Waiting tells whether a command with this subject exists: in the queue, in a worker's hands, or given up in FAILED, where it waits for an
 // operator. Who finds none may publish it anew.
 func (b *Bus) Waiting(ctx context.Context, subject string) (bool, error) {
-	ctx, cancel := withDeadline(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	for stream, name := range map[string]string{events.StreamCommands: subject, events.StreamFailed: "failed." + subject} {
 		found, err := b.holds(ctx, stream, name)

@@ -19,8 +19,9 @@ type AuditEntry struct {
 	At time.Time `json:"at"`
 	// Action is a stable word ("suppression.added", "campaign.deleted").
 	Action string `json:"action"`
-	// Actor is who did it: "api", or "contact" for a person who wrote an opt-out word.
-	Actor string `json:"actor"`
+	// Actor is who did it: the id of a key, or "contact" for a person who wrote an opt-out word. ActorName is what the key was called then.
+	Actor     string `json:"actor"`
+	ActorName string `json:"actor_name,omitempty"`
 	// Subject is what it was done to: an id, or a phone number, which is the proof here and goes nowhere else.
 	Subject string `json:"subject"`
 	UserID  string `json:"user_id,omitempty"`

@@ -40,7 +40,9 @@ type Media struct {
 	Name string `json:"name,omitempty"`
 	Size int64  `json:"size"`
 	// SHA256 is that of the content, in hex.
-	SHA256    string    `json:"sha256"`
+	SHA256 string `json:"sha256"`
+	// UserID is the only user who may use it; empty: who may use everybody's.
+	UserID    string    `json:"user_id,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -77,13 +79,15 @@ type NewMedia struct {
 	Name string
 	// Kind is what it is sent as; empty: what suits its content.
 	Kind MediaKind
-	At   time.Time
+	// UserID is the only user who may use it; empty: who may use everybody's.
+	UserID string
+	At     time.Time
 }
 
 // Add stores a file while it is read. It is fault.Invalid when WhatsApp does not take such a file as this kind, and fault.TooLarge when it is too large;
 // then nothing of it stays.
 func (l MediaLibrary) Add(ctx context.Context, wanted NewMedia, content io.Reader) (Media, error) {
-	added := Media{ID: "med_" + uuid.Must(uuid.NewV7()).String(), Kind: wanted.Kind, Name: shorten(filepath.Base("/" + wanted.Name)), CreatedAt: wanted.At.UTC()}
+	added := Media{ID: "med_" + uuid.Must(uuid.NewV7()).String(), Kind: wanted.Kind, Name: shorten(filepath.Base("/" + wanted.Name)), UserID: wanted.UserID, CreatedAt: wanted.At.UTC()}
 	if added.Name == "/" {
 		added.Name = ""
 	}

@@ -28,6 +28,7 @@ type API struct {
 	Queue
 	Database
 	Web
+	Access
 	Respect
 	Caps
 	Egress
@@ -107,7 +108,8 @@ func (c API) check(check *checker) {
 	c.Observe.check(check)
 	c.Queue.check(check)
 	c.Database.check(check)
-	c.Web.check(check, c.Environment)
+	c.Web.check(check)
+	c.Access.check(check)
 	c.Respect.check(check)
 	c.Caps.check(check)
 	c.Webhooks.check(check)

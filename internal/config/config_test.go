@@ -45,6 +45,7 @@ func TestDefaultsAreThoseThatTheTableSays(t *testing.T) {
 		Queue:    Queue{NATSURLs: []string{"nats://127.0.0.1:4222"}, NATSReplicas: 1, MaxConcurrentJobs: 5, LeaseTTL: 15 * time.Second},
 		Database: Database{MongoURI: "mongodb://127.0.0.1:27017", MongoDatabase: "broadcaster"},
 		Web:      Web{Listen: ":8080", ReplaysPerSecond: 50},
+		Access:   Access{RequestsPerSecond: 100, RequestTimeout: time.Minute},
 		Respect: Respect{TimeZone: campaign.DefaultTimeZone, Region: campaign.DefaultRegion, SendHours: "09:00-20:00",
 			SendDays: []string{"mon", "tue", "wed", "thu", "fri", "sat"}},
 		Caps:    Caps{Hourly: 80, Daily: 300, DailyNew: 60, RestEvery: 30, Rest: 5 * time.Minute},
@@ -204,7 +205,7 @@ func TestOriginsMayBePatterns(t *testing.T) {
 		expectRefusal(t, origin, err, refused)
 	}
 	_, err := LoadAPI(map[string]string{"ALLOWED_ORIGINS": "*", "ENVIRONMENT": "development"})
-	expectRefusal(t, "every origin in development", err, "")
+	expectRefusal(t, "every origin in development", err, "ALLOWED_ORIGINS")
 }
 
 func TestWarningsNameWhatIsUnwise(t *testing.T) {

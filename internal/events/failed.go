@@ -173,6 +173,8 @@ type FailedFilter struct {
 	Until uint64
 	// Text stands somewhere in the last error, whatever its case.
 	Text string
+	// Only keeps the jobs that it takes; nil: all. It is asked last.
+	Only func(FailedJob) bool
 }
 
 // Takes tells whether a job is one of those wanted.
@@ -188,7 +190,10 @@ func (f FailedFilter) Takes(job FailedJob) bool {
 		return false
 	}
 	last := job.LastError
-	return f.Text == "" || strings.Contains(strings.ToLower(last.Code+" "+last.Message+" "+last.Detail), strings.ToLower(f.Text))
+	if f.Text != "" && !strings.Contains(strings.ToLower(last.Code+" "+last.Message+" "+last.Detail), strings.ToLower(f.Text)) {
+		return false
+	}
+	return f.Only == nil || f.Only(job)
 }
 
 // FailedGroup counts the failed jobs of one kind and class.

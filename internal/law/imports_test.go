@@ -43,8 +43,12 @@ var rooms = []room{
 	{"internal/webhook", append([]string{"internal/guard"}, language...),
 		"a verb, the only way in which facts leave the house: it declares the queue and the sealer that it needs as small interfaces"},
 
-	{"internal/api", append([]string{"internal/access", "internal/lease", "internal/pace", "internal/guard", "internal/webhook"}, language...),
+	{"internal/feed", language,
+		"facts for many readers: the log is a port, and what readers are sent is made by who serves them"},
+	{"internal/api", append([]string{"internal/access", "internal/lease", "internal/pace", "internal/guard", "internal/webhook", "internal/feed"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
+	{"internal/api/contract", append([]string{"internal/access", "internal/api", "internal/webhook"}, language...),
+		"it makes what others read of the API in its tests, from the API on real parts; nothing that runs needs it"},
 	{"internal/linker", append([]string{"internal/lease", "internal/pace"}, language...),
 		"a verb: it declares what it needs of the doors as small interfaces, and internal/app adapts them"},
 	{"internal/sender", append([]string{"internal/lease", "internal/pace"}, language...),

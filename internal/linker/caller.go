@@ -38,7 +38,13 @@ func (l *Linker) Run(ctx context.Context) error {
 		default: // it is going to look anyway
 		}
 	})
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // stopped before it had begun
+		if err == nil {
+			stop()
+		}
+		return nil
+	case err != nil:
 		return fmt.Errorf("watch links: %w", err)
 	}
 	defer stop()

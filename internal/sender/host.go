@@ -268,7 +268,8 @@ func (h *Host) consider(ctx context.Context, found session.Session, hostings *sy
 	}
 	claimed, err := h.options.Leases.Claim(ctx, found.ID)
 	if errors.Is(err, lease.ErrHeld) {
-		h.leave(found.ID, rest{until: time.Now().Add(h.options.SweepEvery), held: true})
+		// Well before the next sweep: this one may have come late, by a yield or a slow answer, and the next must not find the rest unfinished.
+		h.leave(found.ID, rest{until: time.Now().Add(h.options.SweepEvery / 4), held: true})
 		return nil
 	}
 	if err != nil {

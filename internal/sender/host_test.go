@@ -287,6 +287,28 @@ func TestSessionsOfADeadWorkerAreTakenOver(t *testing.T) {
 	})
 }
 
+// A host that has sessions claims others a moment after the sweep that found them. That the sweep after a claim in vain is the next one, and not
+// the one behind it, is what bounds the move of a dead worker's sessions by one sweep.
+func TestEverySweepTriesTheSessionsOfADeadWorker(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.linked("ses_mine")
+		w.host(nil)
+		w.until("the host has a session", func() bool { return w.session("ses_mine").State == session.Ready })
+		if _, err := w.leases.Claim(w.t.Context(), "ses_dead"); err != nil {
+			t.Fatal(err)
+		}
+		w.linked("ses_dead")
+		w.changeSession("ses_dead", func(s *session.Session) { s.State = session.Ready })
+		time.Sleep(2*DefaultSweepEvery + longestYield) // the lease was asked for in vain at the last sweep
+		w.leases.expire("ses_dead")
+		expired := time.Now()
+		w.until("it is taken", func() bool { return w.leases.held("ses_dead") != nil })
+		if took := time.Since(expired); took > DefaultSweepEvery+longestYield {
+			t.Errorf("taken %s after its lease had ended, which is more than one sweep", took)
+		}
+	})
+}
+
 func TestUnreachableLeasesAreTriedAgain(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.leases.broken = errors.New("no servers available")

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/socket"
 	waLog "go.mau.fi/whatsmeow/util/log"
+
+	"github.com/dannsalud/broadcaster/internal/wa/keys"
 )
 
 // bridge gives whatsmeow a logger that writes into ours. whatsmeow's texts hold phone numbers, hidden ids and sometimes whole stanzas:
@@ -37,10 +42,14 @@ func (l whatsmeowLog) Errorf(format string, arguments ...any) {
 	l.write(slog.LevelWarn, format, arguments)
 }
 
+// endings are the errors of what the end of its connection interrupted; the keys are closed after the connection, under whatever is still at work.
+var endings = []error{context.Canceled, net.ErrClosed, socket.ErrSocketClosed, whatsmeow.ErrNotConnected, whatsmeow.ErrIQDisconnected, keys.ErrClosed}
+
 // interrupted tells whether what failed comes again: it is confirmed to WhatsApp only when it did not fail by the end of its connection.
 func interrupted(arguments []any) bool {
 	for _, argument := range arguments {
-		if err, is := argument.(error); is && (errors.Is(err, context.Canceled) || errors.Is(err, whatsmeow.ErrNotConnected)) {
+		err, is := argument.(error)
+		if is && slices.ContainsFunc(endings, func(ending error) bool { return errors.Is(err, ending) }) {
 			return true
 		}
 	}

@@ -71,7 +71,6 @@ func New(options Options) (*Gateway, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	quietSignal()
 	metrics, err := newMetrics(options.Registerer)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/session"
-	"github.com/dannsalud/broadcaster/internal/store"
 )
 
 // Sessions tell whose a session is.
@@ -40,14 +38,11 @@ type FanOut struct {
 	mu     sync.Mutex
 	known  []Subscription
 	readAt time.Time
-	owners map[session.ID]string
+	owners *session.Owners
 }
 
 // Fresh is how long a fan-out goes by the subscriptions that it has read: so long a change may take to be in effect.
 const Fresh = time.Second
-
-// maxOwners bounds how many sessions' users are remembered.
-const maxOwners = 10_000
 
 // NewFanOut checks the options and makes one.
 func NewFanOut(options FanOutOptions) (*FanOut, error) {
@@ -57,7 +52,7 @@ func NewFanOut(options FanOutOptions) (*FanOut, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &FanOut{options: options, owners: map[session.ID]string{}}, nil
+	return &FanOut{options: options, owners: session.NewOwners(options.Sessions.Get)}, nil
 }
 
 // Handle publishes the commands of one fact. One that cannot be published does not hold up the others.
@@ -104,34 +99,9 @@ func (f *FanOut) wanting(ctx context.Context, kind string) ([]Subscription, erro
 
 // ownerOf gives the user whom a fact is about; empty: nobody's any more. Facts about messages name only their session.
 func (f *FanOut) ownerOf(ctx context.Context, fact events.Occurrence) (string, error) {
-	var about struct {
-		UserID    string     `json:"user_id"`
-		SessionID session.ID `json:"session_id"`
-	}
-	if err := json.Unmarshal(fact.Data, &about); err != nil {
-		return "", nil // a fact of another shape is about nobody that we know
-	}
-	if about.UserID != "" || about.SessionID == "" {
+	about := fact.About()
+	if about.UserID != "" {
 		return about.UserID, nil
 	}
-	f.mu.Lock()
-	owner, known := f.owners[about.SessionID]
-	f.mu.Unlock()
-	if known {
-		return owner, nil
-	}
-	found, err := f.options.Sessions.Get(ctx, about.SessionID)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("find whose session %s is: %w", about.SessionID, err)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.owners) >= maxOwners {
-		clear(f.owners)
-	}
-	f.owners[about.SessionID] = found.UserID
-	return found.UserID, nil
+	return f.owners.Of(ctx, about.SessionID)
 }

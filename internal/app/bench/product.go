@@ -25,6 +25,7 @@ type product struct {
 	app       *app.App
 	api       *client.Client
 	http      *http.Client
+	key       string
 	simulator *wasim.Server
 	facts     *facts
 	stop      func() error
@@ -43,6 +44,8 @@ func startProduct(ctx context.Context, options productOptions) (*product, error)
 		http: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 128}}}
 	settings := app.Options{DataDir: options.directory, Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(options.simulator), Links: app.QuickLinks(),
 		Log: slog.New(slog.DiscardHandler), SeeFact: p.facts.see, SeeQR: p.facts.seeQR}
+	settings.AdminKey, settings.RequestsPerSecond = app.GenerateAdminKey(), -1
+	p.key = settings.AdminKey
 	if options.change != nil {
 		options.change(&settings)
 	}
@@ -67,6 +70,7 @@ func startProduct(ctx context.Context, options productOptions) (*product, error)
 	if p.api, err = client.New(p.app.URL(), p.http); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
+	p.api = p.api.WithKey(p.key)
 	return p, nil
 }
 

@@ -123,6 +123,7 @@ func (p *product) ask(ctx context.Context, address string, asked request, n int6
 	if err != nil {
 		return fmt.Errorf("make a request: %w", err)
 	}
+	wanted.Header.Set("Authorization", "Bearer "+p.key)
 	if body != nil {
 		wanted.Header.Set("Content-Type", "application/json")
 	}

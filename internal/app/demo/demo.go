@@ -84,10 +84,11 @@ func Run(ctx context.Context, options Options) (Summary, error) {
 		return Summary{}, fmt.Errorf("start the simulator: %w", err)
 	}
 	defer func() { _ = simulator.Close() }()
-	stage := &stage{options: options, simulator: simulator, began: time.Now()}
+	stage := &stage{options: options, simulator: simulator, key: app.GenerateAdminKey(), began: time.Now()}
 	stage.product, err = app.New(app.Options{
 		DataDir: directory, Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(simulator), Pace: paceOf(options), Links: app.QuickLinks(),
 		Limits: app.GapsOnly(paceOf(options)), Hours: app.AnyHour(), // simulated people mind neither the number of messages nor the hour
+		AdminKey: stage.key, RequestsPerSecond: -1, // the demo asks all the time how far it is
 		SeeQR: options.seeQR, SeeFact: stage.seeFact, Log: options.Log,
 	})
 	if err != nil {
@@ -113,6 +114,7 @@ type stage struct {
 	simulator *wasim.Server
 	product   *app.App
 	api       *client.Client
+	key       string
 	began     time.Time
 	sessions  []client.Session
 	campaigns []client.Campaign
@@ -146,7 +148,7 @@ func (s *stage) play(ctx context.Context) (Summary, error) {
 		err = s.simulator.Err() // a stanza that the simulator does not know makes its numbers worthless
 	}
 	if err == nil && s.options.Keep {
-		s.say("Running at %s (API documentation: %s/docs). Stop it with Ctrl-C.\n", s.product.URL(), s.product.URL())
+		s.say("Running at %s (API documentation: %s/docs). Stop it with Ctrl-C.\nAn API key, until then: %s\n", s.product.URL(), s.product.URL(), s.key)
 		<-ctx.Done()
 	}
 	stop()
@@ -158,7 +160,7 @@ func (s *stage) mainJob(ctx context.Context) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	s.api = api
+	s.api = api.WithKey(s.key)
 	for number := 1; number <= s.options.Sessions; number++ {
 		linked, err := s.link(ctx, number)
 		if err != nil {

@@ -1,8 +1,9 @@
 // Package bustest fills a queue for the tests of those who work on it.
 //
 // Nouns: those of internal/bus. FailMany brings jobs into FAILED in the way in which they come there in the product: a worker takes each and gives it up.
+// JetStream is the server as a bare client sees it.
 //
-// Callers: the tests of internal/app and cmd/broadcaster. It must never be imported by the product, nor write into a stream by itself.
+// Callers: the tests of internal/api, internal/feed, internal/app and cmd/broadcaster. It must never be imported by the product, nor write into a stream by itself.
 package bustest
 
 import (
@@ -10,6 +11,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/campaign"
@@ -44,6 +48,21 @@ func FailMany(t testing.TB, queue *bus.Bus, count int) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// JetStream gives a bare client of a server, which sees what internal/bus does there. It is closed with the test.
+func JetStream(t testing.TB, server nats.InProcessConnProvider) jetstream.JetStream {
+	t.Helper()
+	connection, err := nats.Connect("", nats.InProcessServer(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(connection.Close)
+	js, err := jetstream.New(connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }
 
 // awaitFailed waits until so many jobs are in FAILED.

@@ -60,6 +60,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
+	quietSignal()
 	s := &Store{options: options, rows: sealed{keys: options.Keys, ring: options.Ring}}
 	if err := s.checkRing(ctx); err != nil {
 		return nil, err
