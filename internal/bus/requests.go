@@ -41,6 +41,34 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (repl
 	if err := ctx.Err(); err != nil {
 		return events.SendReply{}, fault.Wrap(err, fault.RetryNow, "interrupted", "The message was not sent: the request ended before it began")
 	}
+	if reply, here, err := b.requestHere(ctx, request); here {
+		return reply, err
+	}
+	return b.requestAway(ctx, request)
+}
+
+// requestHere asks the host of the session in this process, without the way over the queue; here is false when there is none.
+func (b *Bus) requestHere(ctx context.Context, request events.SendRequest) (reply events.SendReply, here bool, err error) {
+	serving, here := b.serving.Load(request.SessionID)
+	if !here {
+		return events.SendReply{}, false, nil
+	}
+	answered := make(chan events.SendReply, 1)
+	next := &arrival{request: request, at: time.Now(), traceparent: Traceparent(ctx), answered: answered}
+	if deadline, has := ctx.Deadline(); has {
+		next.patience = deadline.Sub(next.at)
+	}
+	serving.(*sendServer).take(next)
+	select {
+	case reply := <-answered:
+		return reply, true, nil
+	case <-ctx.Done():
+		return events.SendReply{}, true, unanswered(ctx.Err())
+	}
+}
+
+// requestAway asks the host of the session over the queue.
+func (b *Bus) requestAway(ctx context.Context, request events.SendRequest) (reply events.SendReply, err error) {
 	payload, err := json.Marshal(request)
 	if err != nil {
 		return events.SendReply{}, fmt.Errorf("encode send request: %w", err)
@@ -162,11 +190,15 @@ type sendServer struct {
 	has map[string]int
 }
 
-// arrival is a request and when it came, which is when its requester's patience is counted from.
+// arrival is a request and when it came, which is when its requester's patience is counted from; no patience: it has no end.
 type arrival struct {
-	message *nats.Msg
-	at      time.Time
-	request events.SendRequest
+	at          time.Time
+	patience    time.Duration
+	traceparent string
+	request     events.SendRequest
+	// message came over the queue, or answered waits in this process: where the answer goes.
+	message  *nats.Msg
+	answered chan<- events.SendReply
 	// undecodable is why the request is none; nil when it is.
 	undecodable error
 }
@@ -203,6 +235,7 @@ func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context
 		stop()
 		return nil, notHosting(id, err)
 	}
+	b.serving.Store(id, s)
 	return stop, nil
 }
 
@@ -216,12 +249,17 @@ func (s *sendServer) arrive(m *nats.Msg) {
 		s.tellInHand(m, id)
 		return
 	}
-	next := &arrival{message: m, at: time.Now()}
+	next := &arrival{message: m, at: time.Now(), traceparent: m.Header.Get(headerTrace)}
+	next.patience, _ = time.ParseDuration(m.Header.Get(headerTimeout)) // Who says none waits for ever.
 	next.undecodable = json.Unmarshal(m.Data, &next.request)
+	s.take(next)
+}
+
+// take puts a request in the line, or sends it away.
+func (s *sendServer) take(next *arrival) {
 	s.note(next.request.MessageID, 1)
-	if !s.line(next) {
-		s.respond(next, events.FailedReply(fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").
-			WithAfter(time.Second)))
+	if refusal := s.line(next); refusal != nil {
+		s.respond(next, events.FailedReply(refusal))
 	}
 }
 
@@ -258,16 +296,19 @@ func (s *sendServer) note(id string, change int) {
 	}
 }
 
-// line puts a request behind those that wait; false: too many do.
-func (s *sendServer) line(next *arrival) bool {
+// line puts a request behind those that wait, or says why not.
+func (s *sendServer) line(next *arrival) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return errNotHosted()
+	}
 	if len(s.waiting) >= maxWaitingSends {
-		return false
+		return fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").WithAfter(time.Second)
 	}
 	s.waiting = append(s.waiting, next)
 	s.come.Signal()
-	return true
+	return nil
 }
 
 // noMore says that nothing comes any more.
@@ -306,6 +347,10 @@ func (s *sendServer) run(ctx context.Context) {
 // respond answers a request, and then only has it no longer in hand.
 func (s *sendServer) respond(a *arrival, reply events.SendReply) {
 	defer s.note(a.request.MessageID, -1)
+	if a.answered != nil {
+		a.answered <- reply
+		return
+	}
 	payload, err := json.Marshal(reply)
 	if err == nil {
 		err = a.message.Respond(payload)
@@ -315,21 +360,25 @@ func (s *sendServer) respond(a *arrival, reply events.SendReply) {
 	}
 }
 
+// errNotHosted answers for a session that this process gives up.
+func errNotHosted() error {
+	return fault.New(fault.RetryLater, "session_not_hosted", "The session is moving to another worker; try again").WithAfter(time.Second)
+}
+
 func (s *sendServer) reply(ctx context.Context, a *arrival) events.SendReply {
 	if s.stopping.Load() {
-		return events.FailedReply(fault.New(fault.RetryLater, "session_not_hosted", "The session is moving to another worker; try again").
-			WithAfter(time.Second))
+		return events.FailedReply(errNotHosted())
 	}
 	if a.undecodable != nil {
 		return events.FailedReply(fault.New(fault.Poison, "undecodable", "The send request is not one that this version understands"))
 	}
-	if parent := a.message.Header.Get(headerTrace); parent != "" {
-		ctx = WithTraceparent(ctx, parent)
+	if a.traceparent != "" {
+		ctx = WithTraceparent(ctx, a.traceparent)
 	}
 	ctx = s.bus.options.Annotate(ctx, aboutRequest(a.request)...)
-	if timeout, err := time.ParseDuration(a.message.Header.Get(headerTimeout)); err == nil {
+	if a.patience != 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, a.at.Add(timeout))
+		ctx, cancel = context.WithDeadline(ctx, a.at.Add(a.patience))
 		defer cancel()
 	}
 	if ctx.Err() != nil {
@@ -344,6 +393,7 @@ func (s *sendServer) reply(ctx context.Context, a *arrival) events.SendReply {
 // stop lets the subscription run out: what waits is answered by reply, which knows that we are stopping.
 func (s *sendServer) stop(subs ...*nats.Subscription) {
 	s.stopping.Store(true)
+	s.bus.serving.CompareAndDelete(s.session, s)
 	for _, sub := range subs {
 		_ = sub.Drain() // It fails only when the subscription is over.
 	}
