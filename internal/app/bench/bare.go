@@ -25,8 +25,11 @@ import (
 const (
 	// inMemory is the limit: whatsmeow on maps, with its own settings.
 	inMemory = "bare_memory"
-	// onSQLStore is what others use: whatsmeow's own store on SQLite, with the settings under which it is usually run.
+	// onSQLStore is what others use: whatsmeow's own store on SQLite, with the settings of its documentation (store/sqlstore, container.go).
 	onSQLStore = "bare_sqlstore"
+	// onUnflushed is the same store set up for speed: with a write-ahead log that is not flushed at a commit, so that a machine that loses its power may
+	// come back with a ratchet that was used.
+	onUnflushed = "bare_sqlstore_unflushed"
 	// onOurKeys is whatsmeow on our key store, sealed and flushed to the disk as the product's, with the product's settings of a client.
 	onOurKeys = "bare_same_keys"
 )
@@ -42,16 +45,17 @@ type deviceStore struct {
 func openDevices(ctx context.Context, kind, directory string) (*deviceStore, error) {
 	switch kind {
 	case onSQLStore:
-		return openSQLStore(ctx, directory)
+		return openSQLStore(ctx, directory, "")
+	case onUnflushed:
+		return openSQLStore(ctx, directory, "&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
 	case onOurKeys:
 		return openOurKeys(ctx, directory)
 	}
 	return &deviceStore{newDevice: func(context.Context) (*wastore.Device, error) { return newMemoryDevice(), nil }, close: func() error { return nil }}, nil
 }
 
-func openSQLStore(ctx context.Context, directory string) (*deviceStore, error) {
-	database, err := sql.Open("sqlite", "file:"+filepath.Join(directory, "bare.db")+
-		"?_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(10000)")
+func openSQLStore(ctx context.Context, directory, settings string) (*deviceStore, error) {
+	database, err := sql.Open("sqlite", "file:"+filepath.Join(directory, "bare.db")+"?_pragma=foreign_keys(1)&_pragma=busy_timeout(10000)"+settings)
 	if err != nil {
 		return nil, fmt.Errorf("open the yardstick's database: %w", err)
 	}

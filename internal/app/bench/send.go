@@ -44,7 +44,7 @@ func sendRate(ctx context.Context, s sizes, directory string) (rows []Row, err e
 		return nil, err
 	}
 	defer func() { _ = simulator.Close() }()
-	yard, err := newSendYard(ctx, simulator, directory, s.sendSessions())
+	yard, err := newSendYard(ctx, simulator, directory, s)
 	if yard != nil {
 		defer func() { err = errors.Join(err, yard.close()) }()
 	}
@@ -59,7 +59,11 @@ func sendRate(ctx context.Context, s sizes, directory string) (rows []Row, err e
 		c := comparison{rounds: s.rounds, numbers: []number{{variant.name(), "messages/s", promises}},
 			sides: []side{{"product", yard.productSide(variant, variant.messages(s.messages))}}}
 		for _, kind := range yard.kinds {
-			c.sides = append(c.sides, side{kind, yard.bareSide(kind, variant, variant.messages(s.messages))})
+			messages := variant.messages(s.messages)
+			if kind == onSQLStore {
+				messages /= 4 // it flushes several files to the disk for each
+			}
+			c.sides = append(c.sides, side{kind, yard.bareSide(kind, variant, messages)})
 		}
 		found, err := c.run(ctx)
 		if err != nil {
@@ -81,8 +85,9 @@ type sendYard struct {
 	unused int
 }
 
-func newSendYard(ctx context.Context, simulator *wasim.Server, directory string, sessions int) (*sendYard, error) {
-	y := &sendYard{kinds: []string{onOurKeys, onSQLStore, inMemory}, bare: map[string][]*bare{}, unused: 1_000_000}
+func newSendYard(ctx context.Context, simulator *wasim.Server, directory string, s sizes) (*sendYard, error) {
+	y := &sendYard{kinds: s.sendAgainst, bare: map[string][]*bare{}, unused: 1_000_000}
+	sessions := s.sendSessions()
 	var err error
 	if y.product, err = startProduct(ctx, productOptions{directory: filepath.Join(directory, "product"), simulator: simulator}); err != nil {
 		return nil, err

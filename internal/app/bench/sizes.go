@@ -7,8 +7,10 @@ type sizes struct {
 	// rounds count, besides the one that warms up.
 	rounds int
 
-	send     []sendVariant
-	messages int
+	send []sendVariant
+	// sendAgainst are the yardsticks of it.
+	sendAgainst []string
+	messages    int
 
 	// samples are the jobs of a round, backlog the jobs that wait in the same stream.
 	samples, backlog int
@@ -40,7 +42,8 @@ func (s sizes) sendSessions() int {
 func fullSizes() sizes {
 	return sizes{rounds: 5,
 		send: []sendVariant{{1, false}, {5, false}, {1, true}, {5, true}}, messages: 2000,
-		samples: 200, backlog: 100_000,
+		sendAgainst: []string{onOurKeys, onSQLStore, onUnflushed, inMemory},
+		samples:     200, backlog: 100_000,
 		audiences: []int{10_000, 100_000, 1_000_000},
 		links:     20,
 		idle:      []int{1, 10, 100, 1000},
@@ -53,7 +56,8 @@ func fullSizes() sizes {
 func quickSizes() sizes {
 	return sizes{rounds: 3,
 		send: []sendVariant{{1, false}, {5, false}, {1, true}}, messages: 400,
-		samples: 50, backlog: 10_000,
+		sendAgainst: []string{onOurKeys, onSQLStore, inMemory},
+		samples:     50, backlog: 10_000,
 		audiences: []int{5_000, 20_000},
 		links:     5,
 		idle:      []int{1, 10, 50},
