@@ -18,7 +18,7 @@ UNWATCHED := $(if $(RACE),-gcflags=go.mau.fi/util/exsync=-race=false)
 PROMTOOL ?= $(or $(shell command -v promtool 2>/dev/null),bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test fuzz check-contract rules e2e chaos chaos-long servers check-deployments bench cover update-golden lint fmt vuln sbom
+.PHONY: help demo run build test fuzz check-contract rules e2e chaos chaos-long servers check-deployments bench benchmarks cover update-golden lint fmt vuln sbom
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -76,7 +76,10 @@ servers: build
 check-deployments: ## check the compose file, the Dockerfile and prometheus.yml with their own parsers
 	cd deployments/check && $(GO) test ./...
 
-bench: ## run the benchmarks (PKG=./internal/sender)
+bench: ## measure the product beside its yardsticks (ARGS="--quick --json --only send")
+	$(GO) run ./cmd/broadcaster bench $(ARGS)
+
+benchmarks: ## run the Go benchmarks (PKG=./internal/sender)
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m $(PKG)
 
 cover: ## say how much of each package its tests run, and write bin/cover.html over all of them; there is no bound

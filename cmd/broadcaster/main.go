@@ -53,6 +53,6 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(newUp(), newDemo(), newLink(), newSend(), newSessions(), newCampaigns(), newJobs(), newWebhooks(), newEvents(), newKeys(), newAPIKeys(), newDoctor(), newSimulator())
+	root.AddCommand(newUp(), newDemo(), newBench(), newLink(), newSend(), newSessions(), newCampaigns(), newJobs(), newWebhooks(), newEvents(), newKeys(), newAPIKeys(), newDoctor(), newSimulator())
 	return root
 }

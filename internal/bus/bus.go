@@ -22,6 +22,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -92,6 +93,8 @@ type Bus struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	closed  chan struct{}
+	// serving has the *sendServer of each session that is hosted in this process.
+	serving sync.Map
 	// tends: this process made the topology, so it sees to it after an outage too.
 	tends atomic.Bool
 }

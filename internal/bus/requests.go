@@ -41,6 +41,34 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (repl
 	if err := ctx.Err(); err != nil {
 		return events.SendReply{}, fault.Wrap(err, fault.RetryNow, "interrupted", "The message was not sent: the request ended before it began")
 	}
+	if reply, here, err := b.requestHere(ctx, request); here {
+		return reply, err
+	}
+	return b.requestAway(ctx, request)
+}
+
+// requestHere asks the host of the session in this process, without the way over the queue; here is false when there is none.
+func (b *Bus) requestHere(ctx context.Context, request events.SendRequest) (reply events.SendReply, here bool, err error) {
+	serving, here := b.serving.Load(request.SessionID)
+	if !here {
+		return events.SendReply{}, false, nil
+	}
+	answered := make(chan events.SendReply, 1)
+	next := &arrival{request: request, at: time.Now(), traceparent: Traceparent(ctx), answered: answered}
+	if deadline, has := ctx.Deadline(); has {
+		next.patience = deadline.Sub(next.at)
+	}
+	serving.(*sendServer).take(next)
+	select {
+	case reply := <-answered:
+		return reply, true, nil
+	case <-ctx.Done():
+		return events.SendReply{}, true, unanswered(ctx.Err())
+	}
+}
+
+// requestAway asks the host of the session over the queue.
+func (b *Bus) requestAway(ctx context.Context, request events.SendRequest) (reply events.SendReply, err error) {
 	payload, err := json.Marshal(request)
 	if err != nil {
 		return events.SendReply{}, fmt.Errorf("encode send request: %w", err)
@@ -147,22 +175,30 @@ type sendServer struct {
 	bus      *Bus
 	session  session.ID
 	answer   func(context.Context, events.SendRequest) events.SendReply
-	waiting  chan arrival
 	stopping atomic.Bool
 	ended    chan struct{}
 	// open counts the subscriptions that may bring requests.
 	open atomic.Int32
 
 	mu sync.Mutex
+	// waiting are the requests that came and were not taken, in their order; over says that no more come. come is told of a change of either. A channel of
+	// the longest line would be set aside for each session, idle ones too.
+	waiting []*arrival
+	over    bool
+	come    *sync.Cond
 	// has counts the requests in hand by their message's id, those that wait included.
 	has map[string]int
 }
 
-// arrival is a request and when it came, which is when its requester's patience is counted from.
+// arrival is a request and when it came, which is when its requester's patience is counted from; no patience: it has no end.
 type arrival struct {
-	message *nats.Msg
-	at      time.Time
-	request events.SendRequest
+	at          time.Time
+	patience    time.Duration
+	traceparent string
+	request     events.SendRequest
+	// message came over the queue, or answered waits in this process: where the answer goes.
+	message  *nats.Msg
+	answered chan<- events.SendReply
 	// undecodable is why the request is none; nil when it is.
 	undecodable error
 }
@@ -173,8 +209,9 @@ type arrival struct {
 // stop returns when the answer under way is sent and every request that waited behind it was told that nobody hosts the session. It may be
 // called more than once, but not by answer.
 func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context.Context, events.SendRequest) events.SendReply) (stop func(), err error) {
-	s := &sendServer{bus: b, session: id, answer: answer, waiting: make(chan arrival, maxWaitingSends), ended: make(chan struct{}),
+	s := &sendServer{bus: b, session: id, answer: answer, ended: make(chan struct{}),
 		has: map[string]int{}}
+	s.come = sync.NewCond(&s.mu)
 	sends, err := b.nc.QueueSubscribe(events.SendSubject(id), hostQueue, s.arrive)
 	if err != nil {
 		return nil, notHosting(id, err)
@@ -188,7 +225,7 @@ func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context
 	for _, sub := range []*nats.Subscription{sends, lookups} {
 		sub.SetClosedHandler(func(string) {
 			if s.open.Add(-1) == 0 {
-				close(s.waiting) // After the last call of arrive.
+				s.noMore() // After the last call of arrive.
 			}
 		})
 	}
@@ -198,6 +235,7 @@ func (b *Bus) ServeSends(ctx context.Context, id session.ID, answer func(context
 		stop()
 		return nil, notHosting(id, err)
 	}
+	b.serving.Store(id, s)
 	return stop, nil
 }
 
@@ -211,14 +249,17 @@ func (s *sendServer) arrive(m *nats.Msg) {
 		s.tellInHand(m, id)
 		return
 	}
-	next := arrival{message: m, at: time.Now()}
+	next := &arrival{message: m, at: time.Now(), traceparent: m.Header.Get(headerTrace)}
+	next.patience, _ = time.ParseDuration(m.Header.Get(headerTimeout)) // Who says none waits for ever.
 	next.undecodable = json.Unmarshal(m.Data, &next.request)
+	s.take(next)
+}
+
+// take puts a request in the line, or sends it away.
+func (s *sendServer) take(next *arrival) {
 	s.note(next.request.MessageID, 1)
-	select {
-	case s.waiting <- next:
-	default:
-		s.respond(next, events.FailedReply(fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").
-			WithAfter(time.Second)))
+	if refusal := s.line(next); refusal != nil {
+		s.respond(next, events.FailedReply(refusal))
 	}
 }
 
@@ -226,7 +267,7 @@ func (s *sendServer) arrive(m *nats.Msg) {
 func (s *sendServer) arriveLookup(m *nats.Msg) {
 	var request events.SendRequest
 	if m.Header.Get(headerInHand) == "" && (json.Unmarshal(m.Data, &request) != nil || len(request.Lookup) == 0) {
-		s.respond(arrival{message: m}, events.FailedReply(fault.New(fault.Poison, "no_lookup", "Only questions about numbers are answered here")))
+		s.respond(&arrival{message: m}, events.FailedReply(fault.New(fault.Poison, "no_lookup", "Only questions about numbers are answered here")))
 		return
 	}
 	s.arrive(m)
@@ -255,17 +296,61 @@ func (s *sendServer) note(id string, change int) {
 	}
 }
 
+// line puts a request behind those that wait, or says why not.
+func (s *sendServer) line(next *arrival) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return errNotHosted()
+	}
+	if len(s.waiting) >= maxWaitingSends {
+		return fault.New(fault.RetryLater, "session_busy", "Too many messages wait for this session; try again later").WithAfter(time.Second)
+	}
+	s.waiting = append(s.waiting, next)
+	s.come.Signal()
+	return nil
+}
+
+// noMore says that nothing comes any more.
+func (s *sendServer) noMore() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	s.come.Signal()
+}
+
+// next gives the first request that waits, when there is one; nil when no more come.
+func (s *sendServer) next() *arrival {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.waiting) == 0 {
+		if s.over {
+			return nil
+		}
+		s.waiting = nil // what it grew to is given back
+		s.come.Wait()
+	}
+	first := s.waiting[0]
+	s.waiting[0] = nil
+	s.waiting = s.waiting[1:]
+	return first
+}
+
 // run answers until the subscription is over and nothing waits any more.
 func (s *sendServer) run(ctx context.Context) {
 	defer close(s.ended)
-	for next := range s.waiting {
+	for next := s.next(); next != nil; next = s.next() {
 		s.respond(next, s.reply(ctx, next))
 	}
 }
 
 // respond answers a request, and then only has it no longer in hand.
-func (s *sendServer) respond(a arrival, reply events.SendReply) {
+func (s *sendServer) respond(a *arrival, reply events.SendReply) {
 	defer s.note(a.request.MessageID, -1)
+	if a.answered != nil {
+		a.answered <- reply
+		return
+	}
 	payload, err := json.Marshal(reply)
 	if err == nil {
 		err = a.message.Respond(payload)
@@ -275,21 +360,25 @@ func (s *sendServer) respond(a arrival, reply events.SendReply) {
 	}
 }
 
-func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
+// errNotHosted answers for a session that this process gives up.
+func errNotHosted() error {
+	return fault.New(fault.RetryLater, "session_not_hosted", "The session is moving to another worker; try again").WithAfter(time.Second)
+}
+
+func (s *sendServer) reply(ctx context.Context, a *arrival) events.SendReply {
 	if s.stopping.Load() {
-		return events.FailedReply(fault.New(fault.RetryLater, "session_not_hosted", "The session is moving to another worker; try again").
-			WithAfter(time.Second))
+		return events.FailedReply(errNotHosted())
 	}
 	if a.undecodable != nil {
 		return events.FailedReply(fault.New(fault.Poison, "undecodable", "The send request is not one that this version understands"))
 	}
-	if parent := a.message.Header.Get(headerTrace); parent != "" {
-		ctx = WithTraceparent(ctx, parent)
+	if a.traceparent != "" {
+		ctx = WithTraceparent(ctx, a.traceparent)
 	}
 	ctx = s.bus.options.Annotate(ctx, aboutRequest(a.request)...)
-	if timeout, err := time.ParseDuration(a.message.Header.Get(headerTimeout)); err == nil {
+	if a.patience != 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, a.at.Add(timeout))
+		ctx, cancel = context.WithDeadline(ctx, a.at.Add(a.patience))
 		defer cancel()
 	}
 	if ctx.Err() != nil {
@@ -307,6 +396,7 @@ func (s *sendServer) reply(ctx context.Context, a arrival) events.SendReply {
 // a word to the server, which would go on bringing requests to nobody. With one, its loss ends the draining at once.
 func (s *sendServer) stop(subs ...*nats.Subscription) {
 	s.stopping.Store(true)
+	s.bus.serving.CompareAndDelete(s.session, s)
 	for _, sub := range subs {
 		_ = sub.Drain() // It fails only when the subscription is over.
 		if !s.bus.nc.IsConnected() {

@@ -31,10 +31,28 @@ func serve(t *testing.T, bus *Bus, answer func(context.Context, events.SendReque
 	return stop
 }
 
+// eachWay runs a test with a host in the process that asks, and with one elsewhere.
+func eachWay(t *testing.T, test func(t *testing.T, asking, hosting *Bus)) {
+	t.Helper()
+	t.Run("here", func(t *testing.T) {
+		t.Parallel()
+		bus := newBus(t)
+		test(t, bus, bus)
+	})
+	t.Run("away", func(t *testing.T) {
+		t.Parallel()
+		server := newBroker(t)
+		test(t, server.connect(Options{Name: "asking"}), server.connect(Options{Name: "hosting"}))
+	})
+}
+
 func TestARequestIsAnsweredByTheHost(t *testing.T) {
 	t.Parallel()
-	server := newBroker(t)
-	asking, hosting := server.connect(Options{Name: "asking"}), server.connect(Options{Name: "hosting"})
+	eachWay(t, testARequestIsAnsweredByTheHost)
+}
+
+func testARequestIsAnsweredByTheHost(t *testing.T, asking, hosting *Bus) {
+	t.Helper()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	type seen struct {
 		Request events.SendRequest
@@ -62,13 +80,17 @@ func TestARequestIsAnsweredByTheHost(t *testing.T) {
 
 func TestTheClassOfAFailedSendComesBack(t *testing.T) {
 	t.Parallel()
-	bus := newBus(t)
+	eachWay(t, testTheClassOfAFailedSendComesBack)
+}
+
+func testTheClassOfAFailedSendComesBack(t *testing.T, asking, hosting *Bus) {
+	t.Helper()
 	until := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	answers := make(chan error, 1)
-	serve(t, bus, func(context.Context, events.SendRequest) events.SendReply { return events.FailedReply(<-answers) })
+	serve(t, hosting, func(context.Context, events.SendRequest) events.SendReply { return events.FailedReply(<-answers) })
 	for _, class := range fault.Classes() {
 		answers <- fmt.Errorf("send: %w", fault.New(class, "some_code", "Something happened").WithAfter(time.Second).WithUntil(until))
-		reply, err := bus.RequestSend(t.Context(), sendRequest("x"))
+		reply, err := asking.RequestSend(t.Context(), sendRequest("x"))
 		handle(t, err)
 		var got *fault.Error
 		if !errors.As(reply.Err(), &got) || got.Class != class || got.Code != "some_code" || got.After != time.Second || !got.Until.Equal(until) {
@@ -79,30 +101,33 @@ func TestTheClassOfAFailedSendComesBack(t *testing.T) {
 
 func TestARequestWithoutAnAnswerHasItsClass(t *testing.T) {
 	t.Parallel()
-	server := newBroker(t)
-	bus := server.connect(Options{})
-	if _, err := bus.RequestSend(t.Context(), sendRequest("x")); fault.Of(err) != fault.RetryLater || fault.As(err).Code != "session_not_hosted" {
+	eachWay(t, testARequestWithoutAnAnswerHasItsClass)
+}
+
+func testARequestWithoutAnAnswerHasItsClass(t *testing.T, asking, hosting *Bus) {
+	t.Helper()
+	if _, err := asking.RequestSend(t.Context(), sendRequest("x")); fault.Of(err) != fault.RetryLater || fault.As(err).Code != "session_not_hosted" {
 		t.Errorf("nobody hosts the session: %v", err)
 	}
-	if _, err := bus.RequestSend(t.Context(), events.SendRequest{MessageID: "m", SessionID: "a.b"}); fault.Of(err) != fault.Poison {
+	if _, err := asking.RequestSend(t.Context(), events.SendRequest{MessageID: "m", SessionID: "a.b"}); fault.Of(err) != fault.Poison {
 		t.Errorf("an id that is no token: %v", err)
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := bus.RequestSend(over, sendRequest("x")); fault.Of(err) != fault.RetryNow {
+	if _, err := asking.RequestSend(over, sendRequest("x")); fault.Of(err) != fault.RetryNow {
 		t.Errorf("a request that ended before it began: %v", err)
 	}
 
 	begun := make(chan context.Context, 1)
 	release := make(chan struct{})
-	serve(t, bus, func(ctx context.Context, _ events.SendRequest) events.SendReply {
+	serve(t, hosting, func(ctx context.Context, _ events.SendRequest) events.SendReply {
 		begun <- ctx
 		<-release
 		return events.SendReply{SentAt: time.Now()}
 	})
 	impatient, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := bus.RequestSend(impatient, sendRequest("x"))
+	_, err := asking.RequestSend(impatient, sendRequest("x"))
 	if known := fault.As(err); known.Class != fault.UnknownOutcome || known.Code != "send_reply_missing" {
 		t.Errorf("no answer in time: %v", err)
 	}
@@ -111,16 +136,17 @@ func TestARequestWithoutAnAnswerHasItsClass(t *testing.T) {
 
 	m := nats.NewMsg(events.SendSubject(hosted))
 	m.Data = []byte("{")
-	answer, err := bus.nc.RequestMsg(m, testTimeout)
+	answer, err := asking.nc.RequestMsg(m, testTimeout)
 	handle(t, err)
 	if !strings.Contains(string(answer.Data), `"class":"poison"`) {
 		t.Errorf("an undecodable request is answered with %s", answer.Data)
 	}
-	handle(t, bus.Close())
-	if _, err := bus.RequestSend(t.Context(), sendRequest("x")); fault.Of(err) != fault.RetryLater {
-		t.Errorf("on a closed bus: %v", err)
+	handle(t, hosting.Close())
+	handle(t, asking.Close())
+	if reply, err := asking.RequestSend(t.Context(), sendRequest("x")); fault.Of(errors.Join(err, reply.Err())) != fault.RetryLater {
+		t.Errorf("on a closed bus: %+v, %v", reply, err)
 	}
-	if _, err := bus.ServeSends(t.Context(), hosted, nil); fault.Of(err) != fault.RetryLater {
+	if _, err := hosting.ServeSends(t.Context(), hosted, nil); fault.Of(err) != fault.RetryLater {
 		t.Errorf("serving on a closed bus: %v", err)
 	}
 }
@@ -160,11 +186,12 @@ func TestARequestIsGivenUpWhenItsHostIsGone(t *testing.T) {
 // TestASlowHostIsWaitedFor: the request under way and the one behind it are in its hands, however long it takes.
 func TestASlowHostIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	bus := newBroker(t).connect(Options{HostWatch: 20 * time.Millisecond})
+	server := newBroker(t)
+	bus := server.connect(Options{HostWatch: 20 * time.Millisecond})
 	questions, err := bus.nc.SubscribeSync(events.SendSubject(hosted))
 	handle(t, err)
 	release := make(chan struct{})
-	serve(t, bus, func(context.Context, events.SendRequest) events.SendReply {
+	serve(t, server.connect(Options{Name: "hosting"}), func(context.Context, events.SendRequest) events.SendReply {
 		<-release
 		return events.SendReply{SentAt: time.Now()}
 	})
@@ -201,10 +228,11 @@ func TestAnUnintelligibleAnswerIsAnUnknownOutcome(t *testing.T) {
 func TestAStoppedHostAnswersWhatIsUnderWayAndSendsTheRestAway(t *testing.T) {
 	t.Parallel()
 	const waiting = 5
-	bus := newBus(t)
+	server := newBroker(t)
+	bus := server.connect(Options{})
 	begun, release := make(chan string, 10), make(chan struct{})
 	var inside gauge
-	stop := serve(t, bus, func(_ context.Context, request events.SendRequest) events.SendReply {
+	stop := serve(t, server.connect(Options{Name: "hosting"}), func(_ context.Context, request events.SendRequest) events.SendReply {
 		defer inside.enter()()
 		begun <- request.Text
 		<-release
@@ -262,30 +290,83 @@ func TestAStoppedHostAnswersWhatIsUnderWayAndSendsTheRestAway(t *testing.T) {
 
 func TestARequestWhoseTurnComesTooLateIsNotSent(t *testing.T) {
 	t.Parallel()
-	bus := newBus(t)
+	eachWay(t, testARequestWhoseTurnComesTooLateIsNotSent)
+}
+
+func testARequestWhoseTurnComesTooLateIsNotSent(t *testing.T, asking, hosting *Bus) {
+	t.Helper()
 	begun, release := make(chan string, 10), make(chan struct{})
-	serve(t, bus, func(_ context.Context, request events.SendRequest) events.SendReply {
+	serve(t, hosting, func(_ context.Context, request events.SendRequest) events.SendReply {
 		begun <- request.Text
 		<-release
 		return events.SendReply{SentAt: time.Now()}
 	})
 	first := make(chan error, 1)
 	go func() {
-		_, err := bus.RequestSend(t.Context(), sendRequest("first"))
+		_, err := asking.RequestSend(t.Context(), sendRequest("first"))
 		first <- err
 	}()
 	receive(t, "request", begun)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := bus.RequestSend(ctx, sendRequest("too late")); fault.Of(err) != fault.UnknownOutcome {
+	if _, err := asking.RequestSend(ctx, sendRequest("too late")); fault.Of(err) != fault.UnknownOutcome {
 		t.Errorf("the impatient requester got %v", err)
 	}
 	close(release)
 	handle(t, receive(t, "first answer", first))
-	_, err := bus.RequestSend(t.Context(), sendRequest("third"))
+	_, err := asking.RequestSend(t.Context(), sendRequest("third"))
 	handle(t, err)
 	if got := receive(t, "next request", begun); got != "third" {
 		t.Errorf("after the first the host began %q", got)
+	}
+}
+
+// TestARequestToAHostHereDoesNotTravel: it is in the host's line like one over the queue, and is sent away like one when the host stops.
+func TestARequestToAHostHereDoesNotTravel(t *testing.T) {
+	t.Parallel()
+	bus := newBus(t)
+	travelled, err := bus.nc.SubscribeSync(events.SendSubject(hosted))
+	handle(t, err)
+	begun, release := make(chan string, 2), make(chan struct{})
+	stop := serve(t, bus, func(_ context.Context, request events.SendRequest) events.SendReply {
+		begun <- request.Text
+		<-release
+		return events.SendReply{SentAt: time.Now()}
+	})
+	replies := make(chan error, 2)
+	ask := func(text string) {
+		go func() {
+			reply, err := bus.RequestSend(t.Context(), sendRequest(text))
+			replies <- errors.Join(err, reply.Err())
+		}()
+	}
+	ask("first")
+	receive(t, "request", begun)
+	serving, _ := bus.serving.Load(hosted)
+	ask("second")
+	eventually(t, "the second waits", func() bool {
+		server := serving.(*sendServer)
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		return len(server.waiting) == 1
+	})
+	stopped := make(chan struct{})
+	go func() { stop(); close(stopped) }()
+	eventually(t, "the host is found here no more", func() bool { _, here := bus.serving.Load(hosted); return !here })
+	close(release)
+	receive(t, "end of the host", stopped)
+	sent := 0
+	for range cap(replies) {
+		switch err := receive(t, "answer", replies); {
+		case err == nil:
+			sent++
+		case fault.As(err).Code != "session_not_hosted":
+			t.Errorf("the request that waited was told %v", err)
+		}
+	}
+	handle(t, bus.flush(t.Context()))
+	if count, _, err := travelled.Pending(); sent != 1 || count != 0 || err != nil {
+		t.Errorf("%d were sent, %d travelled: %v", sent, count, err)
 	}
 }
 

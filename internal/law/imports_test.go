@@ -113,18 +113,18 @@ type technology struct {
 }
 
 var technologies = []technology{
-	{"go.mau.fi/whatsmeow", []string{"internal/wa/...", "wasim/..."},
-		"internal/wa is the door to WhatsApp, and wasim its other end; a breaking release must meet one package",
-		[]string{"internal/app", "internal/app/month"}}, // the yardstick of its benchmark is a bare client; a month has rare keep-alives
+	{"go.mau.fi/whatsmeow", []string{"internal/wa/...", "wasim/...", "internal/app/bench"},
+		"internal/wa is the door to WhatsApp, and wasim its other end; a breaking release must meet one package; a bare client is the yardstick of internal/app/bench",
+		[]string{"internal/app", "internal/app/month"}}, // what arrives is read as WhatsApp's own types; a month has rare keep-alives
 	{"go.mau.fi/libsignal", []string{"internal/wa/...", "wasim/..."},
 		"the ratchets belong to WhatsApp's door and to its simulator", nil},
-	{"go.mau.fi/whatsmeow/store/sqlstore", nil,
-		"the keys of linked devices are sealed and fenced in internal/wa/keys; whatsmeow's own store is its yardstick",
-		[]string{"wasim/...", "internal/app", "internal/wa/keys"}},
+	{"go.mau.fi/whatsmeow/store/sqlstore", []string{"internal/app/bench"},
+		"the keys of linked devices are sealed and fenced in internal/wa/keys; whatsmeow's own store is its yardstick, and that of internal/app/bench",
+		[]string{"wasim/...", "internal/wa/keys"}},
 	{"go.mau.fi/util", []string{"internal/wa/...", "wasim/..."},
 		"it is whatsmeow's toolbox, not ours", nil},
-	{"github.com/nats-io", []string{"internal/bus/..."},
-		"internal/bus is the door to NATS",
+	{"github.com/nats-io", []string{"internal/bus/...", "internal/app/bench"},
+		"internal/bus is the door to NATS; bare JetStream is a yardstick of internal/app/bench",
 		[]string{"deployments", "internal/app"}}, // the doctor is shown broken queues; the rights on the queue are tried by a bare client too, which asks for what internal/bus never does
 	{"go.opentelemetry.io/otel/sdk", []string{"internal/ops"},
 		"where spans go is decided in one place", nil},
@@ -138,9 +138,9 @@ var technologies = []technology{
 		"the adapter alone knows the driver; internal/wa/keys stores through its port", nil},
 	{"modernc.org/sqlite", []string{"internal/store/sqlite"},
 		"the adapter alone knows the driver; whatsmeow's own device store, the yardstick of tests, brings its database too",
-		[]string{"wasim/...", "internal/app", "internal/wa/keys"}},
-	{"database/sql", []string{"internal/store/sqlite"},
-		"SQL is a technology, and has its doors",
+		[]string{"wasim/...", "internal/wa/keys"}},
+	{"database/sql", []string{"internal/store/sqlite", "internal/app/bench"},
+		"SQL is a technology, and has its doors; bare queries and whatsmeow's own store are yardsticks of internal/app/bench",
 		[]string{"wasim/...", "internal/app", "internal/wa/keys"}},
 	{"net/http", []string{"internal/api/...", "internal/app/...", "internal/guard", "internal/ops", "internal/doctor", "internal/wa/...", "internal/webhook", "internal/fault", "client",
 		"cmd/...", "wasim/..."},

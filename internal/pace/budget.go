@@ -78,7 +78,7 @@ func (s spent) ends(window time.Duration) time.Time {
 // Take counts a message that is about to be sent, unless it has to wait.
 func (b *Budgets) Take(ctx context.Context, wanted Spending) (Refusal, error) {
 	var refused Refusal
-	if !counts(wanted.Limits) {
+	if !Counts(wanted.Limits) {
 		return refused, nil
 	}
 	err := change(ctx, b.bucket, budgetPrefix+wanted.Session, func(known *budget) error {
@@ -93,8 +93,8 @@ func (b *Budgets) Take(ctx context.Context, wanted Spending) (Refusal, error) {
 	return refused, err
 }
 
-// counts tells whether limits need a count at all.
-func counts(l campaign.Limits) bool {
+// Counts tells whether limits need a count at all.
+func Counts(l campaign.Limits) bool {
 	return l.Hourly > 0 || l.Daily > 0 || l.DailyNew > 0 || l.RestEvery > 0
 }
 
