@@ -7,7 +7,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// The embedded nats-server leaves this one behind each start; it reads the machine's load.
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server/pse.periodic"),
+		// whatsmeow leaves its reader behind when a frame arrives while it disconnects: nobody takes the frame any more.
+		goleak.IgnoreAnyFunction("go.mau.fi/whatsmeow/socket.(*FrameSocket).frameComplete"))
+}
 
 // tinySizes show that every workload works, and measure nothing.
 func tinySizes() *sizes {

@@ -1,0 +1,31 @@
+package fleet_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestWhatIsAwaitedIsNamedWhenItDoesNotCome(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	if err := fleet.Await(t.Context(), "the third time", func(context.Context) (bool, error) { asked++; return asked == 3, nil }); err != nil || asked != 3 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+	broken := errors.New("broken")
+	if err := fleet.Await(t.Context(), "it works", func(context.Context) (bool, error) { return false, broken }); !errors.Is(err, broken) || !strings.Contains(err.Error(), "it works") {
+		t.Errorf("the error is %v", err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if err := fleet.Await(over, "it comes", func(context.Context) (bool, error) { return false, nil }); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "it comes") {
+		t.Errorf("the error is %v", err)
+	}
+}
