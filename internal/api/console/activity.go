@@ -1,12 +1,14 @@
 package console
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/campaign"
+	"github.com/dannsalud/broadcaster/internal/events"
 )
 
 func activityRoutes() []route {
@@ -25,6 +27,8 @@ type activityRow struct {
 	client.Audit
 	// Sentence says who did what to what, Note what the entry says besides.
 	Sentence, Note string
+	// ID is what it was done to by its id, when the sentence names it in another way.
+	ID string
 	// Address is that of the page about it; empty when there is none.
 	Address string
 }
@@ -120,10 +124,13 @@ func (p *activityPage) fits(row activityRow) bool {
 
 // activityRow adds to an entry what people are told of it.
 func (l *language) activityRow(entry client.Audit) activityRow {
-	row := activityRow{Audit: entry, Note: l.auditNote(entry), Address: addressAbout(entry)}
-	who := entry.ActorName
+	row := activityRow{Audit: entry, Address: addressAbout(entry)}
+	who, subject := entry.ActorName, ""
 	if who == "" {
 		who = l.label("activity.actor", entry.Actor)
+	}
+	if subject, row.Note = l.auditWords(entry); subject != entry.Subject {
+		row.ID = entry.Subject
 	}
 	key := "activity.did." + entry.Action
 	if entry.Actor == byContact && l.has(key+"."+byContact) {
@@ -132,32 +139,69 @@ func (l *language) activityRow(entry client.Audit) activityRow {
 	if !l.has(key) {
 		key = "activity.did.other" // of a newer version
 	}
-	row.Sentence = l.text(key, "Who", who, "Subject", entry.Subject, "Action", entry.Action)
+	row.Sentence = l.text(key, "Who", who, "Subject", subject, "Action", entry.Action)
 	return row
 }
 
-// auditNote says in words what an entry's detail has in codes; what has none is said as it is.
-func (l *language) auditNote(entry client.Audit) string {
+// auditWords says in words what an entry has in codes: what it was done to, and what its detail says. What has no words is said as it is.
+func (l *language) auditWords(entry client.Audit) (subject, note string) {
 	first, rest, _ := strings.Cut(entry.Detail, ", ")
 	switch campaign.AuditAction(entry.Action) {
 	case campaign.AuditOptOutAdded:
 		if l.has("optouts.reason." + first) {
-			return l.label("optouts.reason", first) + " · " + rest
+			return entry.Subject, l.label("optouts.reason", first) + " · " + rest
 		}
 	case campaign.AuditKeyCreated:
-		return rest + " · " + l.label("activity.role", first)
+		return rest, l.label("activity.role", first)
+	case campaign.AuditKeyRevoked:
+		return entry.Detail, ""
 	case campaign.AuditCampaignDeleted:
 		var counts []string
 		for count := range strings.SplitSeq(entry.Detail, ", ") {
 			state, number, _ := strings.Cut(count, " ")
 			counts = append(counts, l.label("campaigns.delivery", state)+" "+number)
 		}
-		return strings.TrimSpace(strings.Join(counts, ", "))
+		return entry.Subject, strings.TrimSpace(strings.Join(counts, ", "))
 	case campaign.AuditCampaignRetried:
 		state, number, _ := strings.Cut(entry.Detail, ": ")
-		return l.label("campaigns.delivery", state) + ": " + number
+		return entry.Subject, l.label("campaigns.delivery", state) + ": " + number
+	case campaign.AuditJobEdited, campaign.AuditJobReplayed, campaign.AuditJobDiscarded, campaign.AuditJobCancelled:
+		if found := jobOfAudit.FindStringSubmatch(entry.Detail); found != nil {
+			return l.text("activity.job", "Entry", found[1], "Kind", l.jobKindOf(entry.Subject)), l.jobNote(found[2], found[3])
+		}
+	case campaign.AuditOptOutRemoved, campaign.AuditWebhookCreated, campaign.AuditWebhookChanged, campaign.AuditWebhookRotated, campaign.AuditWebhookDeleted:
 	}
-	return entry.Detail
+	return entry.Subject, entry.Detail
+}
+
+// jobOfAudit finds in a detail the number of a job, the class that it failed with or the state that it was in, and what else is said.
+var jobOfAudit = regexp.MustCompile(`^(?:failed )?job ([0-9]+), ([a-z_]+)(.*)$`)
+
+// jobNote says the class of a failed job in words, and keeps what an operator wrote.
+func (l *language) jobNote(class, more string) string {
+	if !l.has("failed.class." + class) {
+		return class + more
+	}
+	code, said, _ := strings.Cut(strings.TrimSpace(more), ": ")
+	note := l.label("failed.class", class) + " (" + code + ")"
+	if said != "" {
+		note += " · " + said
+	}
+	return note
+}
+
+// jobKindOf says what a job was for, by the beginning of its identity.
+func (l *language) jobKindOf(messageID string) string {
+	prefix, _, _ := strings.Cut(messageID, ":")
+	switch prefix {
+	case "campaign":
+		return l.label("failed.kind", events.RunCampaign{}.Kind())
+	case "webhook":
+		return l.label("failed.kind", events.DeliverWebhook{}.Kind())
+	case "link":
+		return l.label("failed.kind", events.LinkSession{}.Kind())
+	}
+	return prefix
 }
 
 // addressAbout is the page about what an entry was done to, if there is one still.

@@ -27,11 +27,13 @@ func TestTheAuditIsSaidInSentences(t *testing.T) {
 		{client.Audit{Action: "campaign.deleted", ActorName: "Ana", Subject: "cmp_1", Detail: "sent 3, failed 1"}, spanish, "Ana eliminó la campaña cmp_1.", "Enviado 3, Falló 1", ""},
 		{client.Audit{Action: "campaign.retried", ActorName: "Ana", Subject: "cmp_1", Detail: "failed: 2"}, spanish,
 			"Ana volvió a enviar mensajes de la campaña cmp_1 que no habían salido.", "Falló: 2", "/campaigns/cmp_1"},
-		{client.Audit{Action: "key.created", ActorName: "Ana", Subject: "key_2", Detail: "viewer, Pantalla"}, english, "Ana created the key key_2.", "Pantalla · only looks", ""},
+		{client.Audit{Action: "key.created", ActorName: "Ana", Subject: "key_2", Detail: "viewer, Pantalla"}, english, "Ana created the key “Pantalla”.", "only looks", ""},
 		{client.Audit{Action: "job.edited", ActorName: "Ana", Subject: "webhook:whk_1:x", Detail: "failed job 17, poison undecodable"}, english,
-			"Ana edited the payload of the failed job webhook:whk_1:x.", "failed job 17, poison undecodable", "/failed-jobs/17"},
-		{client.Audit{Action: "job.discarded", ActorName: "Ana", Subject: "campaign:cmp_1:3", Detail: "failed job 17, poison undecodable: no"}, english,
-			"Ana discarded the failed job campaign:cmp_1:3.", "failed job 17, poison undecodable: no", "/campaigns/cmp_1"},
+			"Ana edited the payload of the failed job no. 17, “Tell another system (webhook)”.", "The job is damaged (undecodable)", "/failed-jobs/17"},
+		{client.Audit{Action: "job.discarded", ActorName: "Ana", Subject: "campaign:cmp_1:3", Detail: "failed job 17, poison undecodable: we sent: it"}, english,
+			"Ana discarded the failed job no. 17, “Send a campaign”.", "The job is damaged (undecodable) · we sent: it", "/campaigns/cmp_1"},
+		{client.Audit{Action: "job.cancelled", ActorName: "Ana", Subject: "link:lnk_1", Detail: `job 4, pending, for "Eva"`}, spanish,
+			"Ana canceló el trabajo n.º 4, «Vincular un teléfono», antes de que empezara.", `pending, for "Eva"`, ""},
 		{client.Audit{Action: "made.up", ActorName: "Ana", Subject: "x"}, english, "Ana did “made.up” to x.", "", ""},
 	} {
 		said := c.languages[row.language].activityRow(row.entry)

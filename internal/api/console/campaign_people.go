@@ -15,7 +15,7 @@ import (
 type report struct {
 	client.Import
 	Rows []rejectionView
-	// JSON is all refused rows, for the file that the browser asks for.
+	// JSON is what the API answered, for the file of refused rows that the browser asks for, and for the page in another language.
 	JSON string
 }
 
@@ -24,10 +24,16 @@ const mostReported = 20
 
 func (l *language) report(read client.Import) report {
 	made := report{Import: read, Rows: l.rejections(read.Rejections[:min(len(read.Rejections), mostReported)])}
-	if encoded, err := json.Marshal(read.Rejections); err == nil {
+	if encoded, err := json.Marshal(read); err == nil {
 		made.JSON = string(encoded)
 	}
 	return made
+}
+
+// report gives what a page had in its report, as the form that the page sent has it.
+func (f *form) report() (read client.Import, known bool) {
+	err := json.Unmarshal([]byte(f.Value("report")), &read)
+	return read, err == nil
 }
 
 // takePeople reads the first step: a file, numbers that were typed, or a saved list. The first two become a saved list.
@@ -195,8 +201,8 @@ func downloadRejected(v *visit) error {
 	if err != nil {
 		return err
 	}
-	var rows []client.Rejection
-	if err := json.Unmarshal([]byte(filled.Value("report")), &rows); err != nil {
+	read, known := filled.report()
+	if !known {
 		return notHere(v)
 	}
 	header := v.writer.Header()
@@ -207,7 +213,7 @@ func downloadRejected(v *visit) error {
 	writer := csv.NewWriter(v.writer)
 	l := v.language
 	_ = writer.Write([]string{l.text("campaigns.row"), l.text("campaigns.column"), l.text("campaigns.value"), l.text("campaigns.why")}) // the same
-	for _, row := range rows {
+	for _, row := range read.Rejections {
 		_ = writer.Write([]string{strconv.Itoa(row.Row), harmless(row.Column), harmless(row.Value), harmless(l.rejection(row))})
 	}
 	writer.Flush()

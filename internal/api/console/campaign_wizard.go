@@ -67,6 +67,14 @@ type wizard struct {
 	End       endView
 }
 
+// keptAt is where the form is shown once more: a change of the language must not throw it away.
+func (w *wizard) keptAt() string {
+	if len(w.Sessions) == 0 {
+		return "" // there is no form
+	}
+	return "/campaigns/new/" + w.Step
+}
+
 // fieldsOf are the fields that a step shows; all others it carries along unseen.
 func fieldsOf(step string) []string {
 	switch step {
@@ -82,7 +90,7 @@ func fieldsOf(step string) []string {
 
 // notCarried are values of a form that mean its own step only.
 func notCarried() []string {
-	return []string{"more", "recipient", "numbers", "people", "phone_column", "default_region", "draft", "report"}
+	return []string{"more", "recipient", "numbers", "people", "phone_column", "default_region", "draft", "report", "file", "language"}
 }
 
 // hidden is a field that a form carries along.
@@ -189,10 +197,13 @@ func (v *visit) step(step string, filled form) error {
 	}
 	switch step {
 	case stepAudience:
-		if page.Value("list_id") != "" {
+		if page.Value("list_id") != "" && page.Value("people") == "" { // it was made at this step before
 			page.Values.Set("people", "list")
 		}
 	case stepColumns:
+		if read, known := filled.report(); known {
+			page.Report = v.language.report(read)
+		}
 		page.People, err = v.people(page.List.ID, nil, 5)
 	case stepMessage:
 		if filled.Is("more", "variant") {

@@ -76,7 +76,7 @@ func doMany(action string) func(*visit) error {
 		}
 		page := v.manyPage(action, filled)
 		page.After, page.Until = filled.number("after"), filled.number("until")
-		page.Total, page.Done, page.Stayed = int(filled.number("total")), int(filled.number("done")), int(filled.number("stayed")) //nolint:gosec // counts
+		page.Total, page.Done, page.Stayed = int(filled.number("total")), int(filled.number("done")), int(filled.number("stayed"))
 		if page.Until == 0 || len(page.Filter.Wrong) > 0 {
 			return v.done(page.Here, "") // nothing was counted yet
 		}

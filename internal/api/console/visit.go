@@ -24,7 +24,12 @@ type visit struct {
 }
 
 func (c *Console) visit(w http.ResponseWriter, r *http.Request) *visit {
-	return &visit{console: c, writer: w, request: r, caller: c.options.Logins.Caller(r), language: c.languageOf(r), api: c.inside(r)}
+	made := &visit{console: c, writer: w, request: r, caller: c.options.Logins.Caller(r), language: c.languageOf(r), api: c.inside(r)}
+	if chosen := c.languages[made.query("language")]; chosen != nil && r.Method == http.MethodPost {
+		made.language = chosen // of a form that is shown once more, as it was filled in
+		made.setCookie(languageCookie, chosen.code, languageSeconds)
+	}
+	return made
 }
 
 func (v *visit) context() context.Context { return v.request.Context() }
@@ -39,8 +44,10 @@ type view struct {
 	Path     string
 	// Address is the path with the query, for forms that come back to this page.
 	Address string
-	Caller  access.Caller
-	Places  []place
+	// Keep is where the form of the page is sent to be shown once more in another language; empty: nothing would be lost by loading the page.
+	Keep   string
+	Caller access.Caller
+	Places []place
 	// Notices are sentences above the page: what became of the form before, and what is wrong.
 	Notices []notice
 	Zone    string
@@ -60,6 +67,9 @@ func (v *visit) view(data any, notices ...notice) view {
 	made := view{
 		Language: v.language.code, Path: v.request.URL.Path, Address: v.request.URL.RequestURI(), Caller: v.caller, Notices: notices,
 		Zone: v.console.options.Zone.String(), Version: v.console.options.Version, Now: v.console.now(), Data: data,
+	}
+	if filled, is := data.(interface{ keptAt() string }); is {
+		made.Keep = filled.keptAt()
 	}
 	for _, p := range places() {
 		if v.caller.May(p.Role) && (v.caller.User == "" || !isOneOf(p.Name, sharedPlaces())) {

@@ -103,6 +103,42 @@ func TestACampaignIsPausedGoesOnAndIsCancelled(t *testing.T) {
 	}
 }
 
+// TestACampaignKeepsItsStateInAnotherLanguage, at a step that was filled in and not sent on.
+func TestACampaignKeepsItsStateInAnotherLanguage(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.linked("+5491150000001")
+	p := w.open("es", "/campaigns/new")
+	p.fill("name", "Turnos de mayo")
+	p.press("English")
+	p.see("New campaign")
+	if name := evaluate[string](p, `document.querySelector("[name=name]").value`); name != "Turnos de mayo" {
+		t.Errorf("the campaign is called %q", name)
+	}
+	p.do("type numbers", clickOn(`input[name=people][value=numbers]`))
+	p.fill("numbers", "11 5000 0011, Ana")
+	p.press("Continue")
+	p.see("1 row was taken")
+	p.press("Español")
+	p.see("Se tomó 1 fila")
+	p.press("Continuar")
+	p.fill("text", "Hola {{nombre}}")
+	p.press("English")
+	p.see("Hola Ana")
+	if text := evaluate[string](p, `document.querySelector("textarea[name=text]").value`); text != "Hola {{nombre}}" {
+		t.Errorf("the text is %q", text)
+	}
+	p.press("Continue")
+	p.press("Continue")
+	p.press("Continue")
+	p.see("1 message will be sent")
+	p.press("Español")
+	p.see("Se enviará 1 mensaje")
+	p.press("Enviar")
+	p.see("Terminada")
+	p.see("Turnos de mayo")
+}
+
 // TestContactsAndOptOuts: a list is filled from a file and looked through; a number is opted out and let in again, and both are on record.
 func TestContactsAndOptOuts(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,7 @@ type sendTexts struct {
 	title, begin, goOn, taken, refused, position, unknown, ends, suppressed, confirm, send, completed, again string
 }
 
-// sendsACampaign goes from a spreadsheet with mistakes, and somebody who opted out, to the report.
+// sendsACampaign goes from a spreadsheet with mistakes, a number that is there twice and somebody who opted out, to the report.
 func (p *page) sendsACampaign(said sendTexts) {
 	p.t.Helper()
 	if err := p.world.api.Suppress(p.t.Context(), "test", "+5491150000013"); err != nil {
@@ -123,7 +123,7 @@ func (p *page) sendsACampaign(said sendTexts) {
 	p.press(said.begin)
 	p.find("form[data-guess]")
 	p.checkPage("campaign-people")
-	p.choose("#people-file", workbook(p.t, []any{"Paciente", "Celular", "Turno"}, []any{"Ana", "+5491150000011", "lunes"},
+	p.choose("#people-file", workbook(p.t, []any{"Paciente", "Celular", "Turno"}, []any{"Ana", "+5491150000011", "domingo"},
 		[]any{"Bruno", "+5491150000012", "martes"}, []any{"Carla", "+5491150000013", "jueves"}, []any{"Diego", "+5491150000014", "viernes"},
 		[]any{"Ana", "11 5000 0011", "lunes"}, []any{"Nadie", "12", "domingo"}))
 	p.find("#guessed-column")
