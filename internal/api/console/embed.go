@@ -17,8 +17,8 @@ func embedRoutes() []route {
 const (
 	// embedPolicy is policy for a page that stands in another one; who that may be is added to it.
 	embedPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors "
-	// onlyLinkTokens is how a request shows a link token. A key must not be in a page, so none is taken here.
-	onlyLinkTokens = "Bearer bcl_"
+	// opensLinks is how a request shows a link token. A key must not be in a page, so none is taken here.
+	opensLinks = "Bearer bcl_"
 	// mostPicture bounds the picture of a code.
 	mostPicture = 1 << 20
 )
@@ -63,7 +63,7 @@ func embedLink(v *visit) error {
 
 // readEmbedded finds out how far the link is, as the token.
 func (v *visit) readEmbedded(page *embedPage) error {
-	if !strings.HasPrefix(v.request.Header.Get("Authorization"), onlyLinkTokens) {
+	if !strings.HasPrefix(v.request.Header.Get("Authorization"), opensLinks) {
 		page.Over = true
 		return nil
 	}
