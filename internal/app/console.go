@@ -16,7 +16,7 @@ func (a *App) wireConsole(p *parts) error {
 	if err != nil {
 		return fmt.Errorf("find the time zone of the pages: %w", err)
 	}
-	p.console, err = console.New(console.Options{API: p.api.Handler(), Logins: p.api, Zone: zone, OptOutWords: a.options.Consent.Words, Log: a.options.Log,
+	p.console, err = console.New(console.Options{API: p.api.Handler(), Logins: p.api, AllowsOrigin: p.api.AllowsOrigin, Zone: zone, OptOutWords: a.options.Consent.Words, Log: a.options.Log,
 		Version: ops.Version()})
 	return err
 }

@@ -148,7 +148,7 @@ var technologies = []technology{
 	{"code.dny.dev/ssrf", []string{"internal/guard"},
 		"which addresses must not be reached is said in one place", nil},
 	{"github.com/standard-webhooks", []string{"internal/webhook"},
-		"signatures belong to what is signed; receivers in tests check them with the same library", []string{"internal/app"}},
+		"signatures belong to what is signed; receivers in tests check them with the same library", []string{"internal/app", "internal/app/browser"}},
 	{"github.com/danielgtaylor/huma", []string{"internal/api"},
 		"internal/api is the door to HTTP", nil},
 	{"github.com/swaggest/swgui", []string{"internal/api"},

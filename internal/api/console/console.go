@@ -38,6 +38,8 @@ type Options struct {
 	API http.Handler
 	// Logins lets people in. Nil: everybody is an administrator, which suits an API that asks for no keys.
 	Logins Logins
+	// AllowsOrigin tells whether pages of an origin may show the link page in a frame; nil: none may.
+	AllowsOrigin func(origin string) bool
 	// Zone is where the times on the pages are; nil: UTC.
 	Zone *time.Location
 	// OptOutWords are the messages by which people opt out; nil: those of the package campaign.
@@ -62,6 +64,9 @@ func New(options Options) (*Console, error) {
 	}
 	if options.Logins == nil {
 		options.Logins = everybody{}
+	}
+	if options.AllowsOrigin == nil {
+		options.AllowsOrigin = func(string) bool { return false }
 	}
 	if options.Zone == nil {
 		options.Zone = time.UTC

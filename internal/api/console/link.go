@@ -3,8 +3,11 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"html/template"
 	"math"
 	"net/http"
+	"net/url"
 
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/internal/access"
@@ -33,6 +36,8 @@ type linkPage struct {
 	Waits    string
 	// Seconds are what is left of the code that is shown, or of the step.
 	Seconds int
+	// Picture is where the browser finds the code to scan.
+	Picture template.URL
 	// Script asks a browser WhatsApp's question for a passkey, on WhatsApp's own page.
 	Script string
 }
@@ -53,6 +58,15 @@ func (v *visit) linkPage(filled form) (*linkPage, error) {
 	if none || session.LinkState(link.State) == session.LinkReady && !page.Linked() {
 		return page, nil
 	}
+	v.fillLink(page, link)
+	if link.Prompt != nil { // the address changes with the code, so that the browser does not show the one before
+		page.Picture = template.URL(fmt.Sprintf("/v1/sessions/%s/link/qr.svg?n=%d", url.PathEscape(id), link.Prompt.Index)) //nolint:gosec // a path of our own
+	}
+	return page, nil
+}
+
+// fillLink says on a page how far a link is.
+func (v *visit) fillLink(page *linkPage, link client.Link) {
 	page.Link, page.Ended, page.Sentence = &link, link.Ended(), v.language.reason(link.Reason)
 	if link.Queue != nil {
 		page.Waits = v.language.reason(link.Queue.WaitsFor)
@@ -65,7 +79,6 @@ func (v *visit) linkPage(filled form) (*linkPage, error) {
 	if !deadline.IsZero() {
 		page.Seconds = max(0, int(math.Ceil(deadline.Sub(v.console.now()).Seconds())))
 	}
-	return page, nil
 }
 
 // passkeyScript is what a person runs on web.whatsapp.com: browsers answer for WhatsApp's passkey on WhatsApp's own pages only (WebAuthn binds a

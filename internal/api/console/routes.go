@@ -18,7 +18,7 @@ type route struct {
 
 // routes lists every page. Each area has its own list, in its own file.
 func routes() []route {
-	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), egressRoutes(), limitRoutes(),
+	return slices.Concat(accountRoutes(), sessionRoutes(), linkRoutes(), embedRoutes(), egressRoutes(), limitRoutes(),
 		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), failedRoutes(), activityRoutes(), keyRoutes(), webhookRoutes(), healthRoutes())
 }
 

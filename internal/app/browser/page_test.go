@@ -262,20 +262,40 @@ func (p *page) picture(take chromedp.Action[[]byte]) []byte {
 func (p *page) readQR() string {
 	p.t.Helper()
 	shot := p.picture(chromedp.CaptureScreenshot())
-	picture, _, err := image.Decode(bytes.NewReader(shot))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
+	text, err := readQR(shot)
 	if err != nil {
 		p.keep("unreadable", shot)
 		p.t.Fatalf("no phone could read the screen: %v", err)
 	}
-	return read.GetText()
+	return text
+}
+
+// awaitQR holds the camera in front of the screen until there is a code. It is for what stands in a frame, of which scripts of the page know nothing.
+func (p *page) awaitQR() string {
+	p.t.Helper()
+	const mostLooks = 300
+	for range mostLooks {
+		if text, err := readQR(p.picture(chromedp.CaptureScreenshot())); err == nil {
+			return text
+		}
+	}
+	return p.readQR()
+}
+
+func readQR(shot []byte) (string, error) {
+	picture, _, err := image.Decode(bytes.NewReader(shot))
+	if err != nil {
+		return "", err
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
+	if err != nil {
+		return "", err
+	}
+	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
+	if err != nil {
+		return "", err
+	}
+	return read.GetText(), nil
 }
 
 // checkPage looks at the page that is open: in the light and the dark, on a wide screen and a phone, nothing hinders people; it complained about

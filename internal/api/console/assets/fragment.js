@@ -48,8 +48,8 @@ function later(element) {
   );
 }
 
-// refresh draws a fragment anew. It answers false when the server cannot be reached now; somebody who is logged out is sent to the login.
-export async function refresh(element) {
+// refresh draws a fragment anew; options are more of fetch. It answers false when the server cannot be reached now; somebody who is logged out is sent to the login.
+export async function refresh(element, options = {}) {
   if (busy(element)) {
     later(element);
     return true;
@@ -58,7 +58,7 @@ export async function refresh(element) {
   address.searchParams.set("fragment", element.dataset.fragment);
   let answer;
   try {
-    answer = await fetch(address, { headers: { Accept: "text/html" }, redirect: "manual" });
+    answer = await fetch(address, { redirect: "manual", ...options, headers: { Accept: "text/html", ...options.headers } });
   } catch {
     return false;
   }

@@ -2,7 +2,7 @@
 import { refresh } from "./fragment.js";
 
 // countdown shows the seconds that an element has left, by the clock of this browser from the moment it was drawn.
-function countdown(root) {
+export function countdown(root) {
   const counters = [...root.querySelectorAll("[data-seconds]")].map((element) => ({
     element,
     end: performance.now() + Number(element.dataset.seconds) * 1000,
