@@ -12,6 +12,9 @@ import (
 // ours finds the commands of this program in a page, in a line of their own or in the text.
 var ours = regexp.MustCompile("(?m)(?:^|`)broadcaster ([a-z][^`\n]*)")
 
+// calls finds the calls of the API; each needs a key.
+var calls = regexp.MustCompile("curl [^`\n]*:8080/v1/[^`\n]*")
+
 // TestTheCommandsOfTheRunbooksExist: an operator at night must not meet a command that was renamed.
 func TestTheCommandsOfTheRunbooksExist(t *testing.T) {
 	t.Parallel()
@@ -24,6 +27,11 @@ func TestTheCommandsOfTheRunbooksExist(t *testing.T) {
 		page, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, call := range calls.FindAllString(string(page), -1) {
+			if !strings.Contains(call, "Authorization: Bearer $") {
+				t.Errorf("%s: %s shows no key", filepath.Base(path), call)
+			}
 		}
 		for _, match := range ours.FindAllStringSubmatch(string(page), -1) {
 			found++

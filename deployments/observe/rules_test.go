@@ -57,6 +57,9 @@ func TestRulesAreAboutMetricsThatExist(t *testing.T) {
 	}
 }
 
+// noticed are the runbooks of what a person notices, and no alert.
+var noticed = []string{"KeyExpires", "KeyLeaked"}
+
 // TestEachAlertHasItsRunbook, each runbook its alert, its present query and something to do, and the index all of them.
 func TestEachAlertHasItsRunbook(t *testing.T) {
 	t.Parallel()
@@ -79,6 +82,12 @@ func TestEachAlertHasItsRunbook(t *testing.T) {
 		case !strings.Contains(index, "]("+rule.Alert+".md)"):
 			t.Errorf("the index of the runbooks does not have %s", rule.Alert)
 		}
+	}
+	for _, name := range noticed {
+		if text := string(pages[name]); !strings.HasPrefix(text, "# "+name+"\n") || !strings.Contains(text, "\n## Do\n\n1. ") || !strings.Contains(index, "]("+name+".md)") {
+			t.Errorf("the runbook %s does not begin with its name, does not say what to do, or is not in the index", name)
+		}
+		delete(pages, name)
 	}
 	for name := range pages {
 		t.Errorf("the runbook %s has no alert", name)

@@ -9,8 +9,8 @@ import (
 	"github.com/dannsalud/broadcaster/internal/store"
 )
 
-// openAccess opens the book of API keys, and sees to it that there is a key to begin with: the configured one, or, at the first start of a product whose
-// starter is a person, one that this person is shown.
+// openAccess opens the book of API keys, and sees to it that there is a key to begin with: the configured one, or, at the first start of a product, one that its
+// starter is shown.
 func (a *App) openAccess(ctx context.Context, documents store.Documents) (*access.Book, error) {
 	book, err := access.New(access.Options{Documents: documents})
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *App) warnWithoutKeys(ctx context.Context, book *access.Book) error {
 		return fmt.Errorf("look for keys: %w", err)
 	}
 	if len(keys) == 0 {
-		a.options.Log.WarnContext(ctx, "no API key", "fix", "set ADMIN_KEY, or make one on this machine with: broadcaster keys create --role admin --name …")
+		a.options.Log.WarnContext(ctx, "no API key", "fix", "set ADMIN_KEY, or make one on this machine with: broadcaster api-keys create NAME --role admin")
 	}
 	return nil
 }

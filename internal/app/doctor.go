@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dannsalud/broadcaster/internal/access"
 	"github.com/dannsalud/broadcaster/internal/bus"
 	"github.com/dannsalud/broadcaster/internal/doctor"
 	"github.com/dannsalud/broadcaster/internal/ops"
@@ -57,7 +58,7 @@ func Doctor(ctx context.Context, options DoctorOptions) doctor.Report {
 		checks = append(checks, e.folder()...)
 	}
 	checks = append(checks, doctor.Check{Name: "key store", Look: e.keyStore}, doctor.Check{Name: "egress key", Look: e.egressKey},
-		doctor.Check{Name: "WhatsApp library", Look: e.library})
+		doctor.Check{Name: "API keys", Look: e.apiKeys}, doctor.Check{Name: "WhatsApp library", Look: e.library})
 	if options.API != "" {
 		checks = append(checks, e.api(ctx)...)
 	}
@@ -257,12 +258,9 @@ func (e *examination) keyRows(ctx context.Context) (store.Keys, func() error, er
 	if e.Servers == nil {
 		return KeyRotationOptions{DataDir: e.DataDir}.open(ctx)
 	}
-	database, err := mongo.New(mongo.Options{URI: e.Servers.Mongo, Database: e.Servers.Database})
+	database, err := e.mongo(ctx)
 	if err != nil {
 		return nil, nil, err
-	}
-	if err := database.Health(ctx); err != nil {
-		return nil, nil, errors.Join(err, database.Close())
 	}
 	return database.Keys(), database.Close, nil
 }
@@ -281,6 +279,65 @@ func (e *examination) egressKey(context.Context) doctor.Finding {
 		return doctor.Bad(doctor.Broken, "make another key for EGRESS_KEY, with broadcaster keys generate", "EGRESS_KEY is the key of the linked phones, which the API must not have")
 	}
 	return doctor.Fine("it can be read")
+}
+
+// apiKeys looks at the keys of the API that were not revoked.
+func (e *examination) apiKeys(ctx context.Context) doctor.Finding {
+	documents, closeBooks, err := e.books(ctx)
+	if err != nil {
+		return doctor.Bad(doctor.Warning, "mend the database first, and look again", "the keys could not be read: %s", shown(err))
+	}
+	defer func() { _ = closeBooks() }() // it was only read
+	book, err := access.New(access.Options{Documents: documents})
+	if err != nil {
+		return doctor.Bad(doctor.Warning, "look again", "%s", shown(err))
+	}
+	listed, err := book.List(ctx, atTerminal)
+	if err != nil {
+		return doctor.Bad(doctor.Warning, "mend the database first, and look again", "the keys could not be read: %s", shown(err))
+	}
+	var held []doctor.APIKey
+	for _, key := range listed {
+		if key.RevokedAt.IsZero() {
+			held = append(held, doctor.APIKey{ID: key.ID, Name: key.Name, ExpiresAt: key.ExpiresAt, UsedAt: key.UsedAt})
+		}
+	}
+	return doctor.APIKeys(held, e.Now())
+}
+
+// books opens the documents without changing the database: a file that another version made is migrated by whoever opens it, and so is not opened.
+func (e *examination) books(ctx context.Context) (store.Documents, func() error, error) {
+	if e.Servers == nil {
+		seen, err := sqlite.Look(ctx, filepath.Join(e.DataDir, booksFile))
+		if err == nil && (seen.Damage != "" || seen.Version != seen.Newest) {
+			err = errors.New("see the check of the database")
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		file, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(e.DataDir, booksFile)})
+		if err != nil {
+			return nil, nil, err
+		}
+		return file.Documents(), file.Close, nil
+	}
+	database, err := e.mongo(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return database.Documents(), database.Close, nil
+}
+
+// mongo opens the services' database, and makes nothing in it.
+func (e *examination) mongo(ctx context.Context) (*mongo.DB, error) {
+	database, err := mongo.New(mongo.Options{URI: e.Servers.Mongo, Database: e.Servers.Database})
+	if err != nil {
+		return nil, err
+	}
+	if err := database.Health(ctx); err != nil {
+		return nil, errors.Join(err, database.Close())
+	}
+	return database, nil
 }
 
 func (e *examination) library(context.Context) doctor.Finding {

@@ -224,7 +224,11 @@ func TestTheDoctorFindsWhatIsBroken(t *testing.T) {
 			d.options.Servers.NATS = d.broker.ClientURL()
 		}, map[string]doctor.State{"queue rights of sender": warning}},
 		"the database is not there": {func(d *deployment) { d.options.Servers.Mongo = "mongodb://127.0.0.1:1" },
-			map[string]doctor.State{"database": broken, "database indexes": warning, "database clock": warning, "key store": warning}},
+			map[string]doctor.State{"database": broken, "database indexes": warning, "database clock": warning, "key store": warning, "API keys": warning}},
+		"an API key expires": {func(d *deployment) {
+			_, _, err := app.CreateAPIKey(d.Context(), app.KeyBookOptions{Servers: d.options.Servers}, aKeyOfAWeek())
+			d.must(err)
+		}, map[string]doctor.State{"API keys": warning}},
 		"indexes are missing": {func(d *deployment) { _, d.options.Servers.Database = mongotest.Database(d.T) },
 			map[string]doctor.State{"database indexes": broken}},
 		"a clock is off": {func(d *deployment) { d.options.Now = func() time.Time { return time.Now().Add(time.Minute) } },
@@ -275,6 +279,10 @@ func TestTheDoctorFindsWhatIsBroken(t *testing.T) {
 	}
 }
 
+func aKeyOfAWeek() app.NewAPIKey {
+	return app.NewAPIKey{Name: "App", Role: "viewer", ExpiresAt: time.Now().Add(7 * 24 * time.Hour)}
+}
+
 // newFolder makes the data folder of a product in one process.
 func newFolder(t *testing.T) app.DoctorOptions {
 	t.Helper()
@@ -318,6 +326,11 @@ func TestTheDoctorLooksAtADataFolder(t *testing.T) {
 			map[string]doctor.State{"disk": broken}},
 		"a disk that fills up": {func(_ *testing.T, o *app.DoctorOptions) { o.Disk = doctor.DiskLimits{Warning: 1.1} },
 			map[string]doctor.State{"disk": warning}},
+		"an API key expires": {func(t *testing.T, o *app.DoctorOptions) {
+			if _, _, err := app.CreateAPIKey(t.Context(), app.KeyBookOptions{DataDir: o.DataDir}, aKeyOfAWeek()); err != nil {
+				t.Fatal(err)
+			}
+		}, map[string]doctor.State{"API keys": warning}},
 		"no key file": {func(t *testing.T, o *app.DoctorOptions) {
 			if err := os.Remove(filepath.Join(o.DataDir, "keystore.key")); err != nil {
 				t.Fatal(err)
@@ -334,9 +347,9 @@ func TestTheDoctorLooksAtADataFolder(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(o.DataDir, "broadcaster.db"), []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, map[string]doctor.State{"database": broken}},
+		}, map[string]doctor.State{"database": broken, "API keys": warning}},
 		"another folder": {func(_ *testing.T, o *app.DoctorOptions) { o.DataDir = filepath.Join(o.DataDir, "none") },
-			map[string]doctor.State{"data folder": broken, "disk": warning, "database": broken, "key file": broken, "key store": broken}},
+			map[string]doctor.State{"data folder": broken, "disk": warning, "database": broken, "key file": broken, "key store": broken, "API keys": warning}},
 		"an API that is not there": {func(_ *testing.T, o *app.DoctorOptions) { o.API = "http://127.0.0.1:1" },
 			map[string]doctor.State{"API": broken, "API clock": warning}},
 	}

@@ -85,7 +85,7 @@ func load(role Role, environ map[string]string) (service, error) {
 		loaded := newService(role, c.Process, c.Observe, c.Queue, c.Database)
 		loaded.options.Listen, loaded.options.AllowedOrigins, loaded.options.ReplaysPerSecond = c.Listen, c.AllowedOrigins, c.ReplaysPerSecond
 		loaded.options.AdminKey, loaded.options.RequestsPerSecond, loaded.options.RequestTimeout = c.AdminKey.Reveal(), c.RequestsPerSecond, c.RequestTimeout
-		loaded.options.SeeFirstKey = terminalOnly(os.Stdout)
+		loaded.options.SeeFirstKey = func(key string) { ShowFirstKey(os.Stdout, key) }
 		hours, limits := c.Hours(), c.Limits(campaign.DefaultLimits().MinGap, campaign.DefaultLimits().MaxGap)
 		loaded.options.Hours, loaded.options.Limits, loaded.options.TimeZone = &hours, &limits, c.TimeZone
 		loaded.options.Region = c.Region
@@ -118,17 +118,13 @@ func load(role Role, environ map[string]string) (service, error) {
 	return service{}, fmt.Errorf("there is no service %q", role)
 }
 
-// terminalOnly shows the first key to a person at a terminal. Where there is none the output is a log, where no key belongs: then none is made.
-func terminalOnly(out *os.File) func(key string) {
-	if !term.IsTerminal(int(out.Fd())) {
-		return nil
-	}
-	return func(key string) { ShowFirstKey(out, key) }
-}
-
-// ShowFirstKey tells a person the first key.
+// ShowFirstKey tells a person the first key. Where there is no terminal the output may be kept, as that of a container is; the log of the process, which is on
+// standard error and goes further, never has it.
 func ShowFirstKey(out io.Writer, key string) {
 	_, _ = fmt.Fprintf(out, "\nThe first API key, for an administrator. It is shown now and never again; keep it safe:\n\n    %s\n\n", key)
+	if file, is := out.(*os.File); !is || !term.IsTerminal(int(file.Fd())) {
+		_, _ = fmt.Fprintln(out, "Whatever keeps this output has the key, too. Make another one with it, and revoke this one: broadcaster api-keys --help")
+	}
 }
 
 func newService(role Role, process config.Process, observe config.Observe, queue config.Queue, database config.Database) service {
