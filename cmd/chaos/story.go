@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -122,16 +123,30 @@ func (s *story) settle(ctx context.Context) error {
 	if err := s.fleet.Simulator.SetLatency(ctx, 0); err != nil {
 		return err
 	}
-	var last error
-	err = fleet.Await(ctx, "all campaigns are complete", func(ctx context.Context) (bool, error) {
-		var done bool
-		done, last = s.crowd.Completed(ctx) // the API may still be coming back
-		return done && last == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w (%s; the API's last error: %w)", err, s.describe(ctx), last)
+	if err := s.awaitComplete(ctx, books.Messages); err != nil {
+		return err
 	}
 	return s.allAlive()
+}
+
+// awaitComplete waits until all campaigns are complete, for as long as more messages go out than those that were out before.
+func (s *story) awaitComplete(ctx context.Context, before int) error {
+	for {
+		var last error
+		err := fleet.Await(ctx, "all campaigns are complete", func(ctx context.Context) (bool, error) {
+			var done bool
+			done, last = s.crowd.Completed(ctx) // the API may still be coming back
+			return done && last == nil, nil
+		})
+		if err == nil {
+			return nil
+		}
+		books, asked := s.fleet.Simulator.Books(ctx)
+		if asked != nil || books.Messages == before {
+			return fmt.Errorf("%w (%s)", errors.Join(err, last, asked), s.describe(ctx))
+		}
+		before = books.Messages
+	}
 }
 
 // describe tells of campaigns that are not complete.
