@@ -86,14 +86,20 @@ func (f *fleet) connectedWithin(most time.Duration) {
 	}
 }
 
-// balanced checks that no sender has a fifth more than its share (within 1.2), nor a fifth less, but for the youngest, which get only what becomes free.
+// balanced checks that no sender has a fifth more than its share (within 1.2), nor a fifth less. The youngest, which get only what becomes free, do not
+// count.
 func (f *fleet) balanced(youngest int, within float64) {
 	f.t.Helper()
-	share := float64(len(f.books.ids)) / float64(len(f.senders))
-	for i, one := range f.senders {
-		hosted := float64(len(one.host.Hosted()))
-		if hosted > share*within+1 || hosted < share*(2-within)-1 && i < len(f.senders)-youngest {
-			f.t.Errorf("sender %d of %d has %.0f sessions; its share is %.0f", i+1, len(f.senders), hosted, share)
+	var hosted []float64
+	total := 0.0
+	for _, one := range f.senders[:len(f.senders)-youngest] {
+		hosted = append(hosted, float64(len(one.host.Hosted())))
+		total += hosted[len(hosted)-1]
+	}
+	share := total / float64(len(hosted))
+	for i, got := range hosted {
+		if got > share*within+1 || got < share*(2-within)-1 {
+			f.t.Errorf("sender %d of %d has %.0f sessions; its share is %.0f", i+1, len(f.senders), got, share)
 		}
 	}
 }
