@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,13 +13,27 @@ import (
 func newAPIKeys() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "api-keys",
-		Short: "Make, list and revoke the keys of the API",
+		Short: "Make, list and revoke the keys of the API, in the database itself",
 		Long: `Works on the database, which may be in use, and so needs no key: whoever is on this machine has the database anyway. It is the way back in when no admin key
-is left. With --api it asks a running service instead, from any machine; that needs an admin key.`,
+is left. With a key, the API does the same: POST, GET and DELETE on /v1/keys.`,
 		Args: cobra.NoArgs,
 	}
 	command.AddCommand(newAPIKeysGenerate(), newAPIKeysCreate(), newAPIKeysList(), newAPIKeysRevoke())
 	return command
+}
+
+// bookFlags adds the flags that say which database a command works on, and gives the book in it.
+func bookFlags(command *cobra.Command) func() (app.KeyBookOptions, error) {
+	data := command.Flags().String("data", "./data", "data folder of a product in one process, which may be running")
+	shared := command.Flags().Bool("mongodb", false, "use the database of the services instead: MONGODB_URI and MONGODB_DATABASE, as they have them")
+	command.MarkFlagsMutuallyExclusive("data", "mongodb")
+	return func() (app.KeyBookOptions, error) {
+		if !*shared {
+			return app.KeyBookOptions{DataDir: *data}, nil
+		}
+		uri, err := sharedDatabase()
+		return app.KeyBookOptions{Servers: &app.Servers{Mongo: uri, Database: os.Getenv("MONGODB_DATABASE")}}, err
+	}
 }
 
 func newAPIKeysGenerate() *cobra.Command {
@@ -42,7 +57,7 @@ func newAPIKeysCreate() *cobra.Command {
 	valid := flags.Duration("expires-in", 0, "how long it holds, such as 720h; 0: until it is revoked")
 	_ = command.MarkFlagRequired("role") // it exists
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		keys, err := book()
+		options, err := book()
 		if err != nil {
 			return err
 		}
@@ -50,9 +65,9 @@ func newAPIKeysCreate() *cobra.Command {
 		if *valid != 0 {
 			wanted.ExpiresAt = time.Now().Add(*valid)
 		}
-		id, secret, err := keys.create(command.Context(), wanted)
+		made, secret, err := app.CreateAPIKey(command.Context(), options, wanted)
 		if err == nil {
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nkey, shown only now: %s\n", id, secret)
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nkey, shown only now: %s\n", made.ID, secret)
 		}
 		return err
 	}
@@ -63,16 +78,16 @@ func newAPIKeysList() *cobra.Command {
 	command := &cobra.Command{Use: "list", Short: "List keys, oldest first", Args: cobra.NoArgs}
 	book := bookFlags(command)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		keys, err := book()
+		options, err := book()
 		if err != nil {
 			return err
 		}
-		listed, err := keys.list(command.Context())
+		keys, err := app.ListAPIKeys(command.Context(), options)
 		if err != nil {
 			return err
 		}
 		table := newPrinter(command.OutOrStdout(), false, "KEY PREFIX ROLE USER EXPIRES USED REVOKED NAME")
-		for _, key := range listed {
+		for _, key := range keys {
 			err := table.row(key, key.ID, key.Prefix, key.Role, key.User, moment(key.ExpiresAt), moment(key.UsedAt), moment(key.RevokedAt), key.Name)
 			if err != nil {
 				return err
@@ -87,11 +102,11 @@ func newAPIKeysRevoke() *cobra.Command {
 	command := &cobra.Command{Use: "revoke KEY", Short: "Revoke a key by its id", Args: cobra.ExactArgs(1)}
 	book := bookFlags(command)
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		keys, err := book()
+		options, err := book()
 		if err != nil {
 			return err
 		}
-		if err := keys.revoke(command.Context(), arguments[0]); err != nil {
+		if err := app.RevokeAPIKey(command.Context(), options, arguments[0]); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(command.OutOrStdout(), "revoked %s; running processes notice within a few seconds\n", arguments[0])
