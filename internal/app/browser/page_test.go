@@ -258,24 +258,40 @@ func (p *page) picture(take chromedp.Action[[]byte]) []byte {
 	return shot
 }
 
-// readQR reads the code on the screen from its pixels, as a phone's camera does.
+// readQR reads the code on the screen from its pixels, as a phone's camera does: where the screen is too coarse for it, it comes closer.
 func (p *page) readQR() string {
 	p.t.Helper()
 	shot := p.picture(chromedp.CaptureScreenshot())
-	picture, _, err := image.Decode(bytes.NewReader(shot))
-	if err != nil {
-		p.t.Fatal(err)
+	read, err := decodeQR(shot)
+	for _, closer := range []float64{2, 3} {
+		if err == nil {
+			break
+		}
+		shot = p.picture(chromedp.ScreenshotScale(chromedp.CSS("img.code-picture"), closer))
+		read, err = decodeQR(shot)
 	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
 	if err != nil {
 		p.keep("unreadable", shot)
 		p.t.Fatalf("no phone could read the screen: %v", err)
 	}
-	return read.GetText()
+	return read
+}
+
+// decodeQR reads the code in a picture.
+func decodeQR(shot []byte) (string, error) {
+	picture, _, err := image.Decode(bytes.NewReader(shot))
+	if err != nil {
+		return "", err
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
+	if err != nil {
+		return "", err
+	}
+	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true})
+	if err != nil {
+		return "", err
+	}
+	return read.GetText(), nil
 }
 
 // checkPage looks at the page that is open: in the light and the dark, on a wide screen and a phone, nothing hinders people; it complained about
