@@ -68,13 +68,14 @@ func (w *world) keyOf(role, user string) string {
 // TestAViewerSeesAndTouchesNothing: no page offers what the key may not do, and the pages for it are closed.
 func TestAViewerSeesAndTouchesNothing(t *testing.T) {
 	t.Parallel()
-	w := start(t)
+	w := start(t, toLoopback)
+	w.failingJobs(1)
 	id, _ := w.linked("+5491150000001")
 	p := w.openAs(w.keyOf("viewer", ""), "es", "/sessions")
 	p.see("Recepción")
 	p.see("Clave: Clave de viewer")
 	for name, path := range map[string]string{"sessions": "/sessions", "session": "/sessions/" + id, "egress": "/sessions/" + id + "/egress",
-		"limits": "/sessions/" + id + "/limits"} {
+		"limits": "/sessions/" + id + "/limits", "failed": "/failed-jobs", "failed-job": "/failed-jobs/1", "activity": "/activity"} {
 		p.visit(path)
 		p.find("h1")
 		p.checkPage(name + "-viewer")

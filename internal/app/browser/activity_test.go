@@ -26,6 +26,7 @@ func TestActivityTellsWhoDidWhat(t *testing.T) {
 			if err := w.api.Operations().RemoveSuppression(t.Context(), "+5491150000013", client.RemoveSuppressionQuery{Reason: "lo pidió"}); err != nil {
 				t.Fatal(err)
 			}
+			p.visit("/activity")
 			p.see(said.removed)
 			p.checkPage("activity")
 			p.do("go to the number", clickOn(`tbody a[href^="/opt-outs?q="]`))

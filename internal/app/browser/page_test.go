@@ -258,16 +258,23 @@ func (p *page) picture(take chromedp.Action[[]byte]) []byte {
 	return shot
 }
 
-// readQR reads the code on the screen from its pixels, as a phone's camera does.
+// readQR reads the code on the screen from its pixels, as a phone's camera does: where the screen is too coarse for it, it comes closer.
 func (p *page) readQR() string {
 	p.t.Helper()
 	shot := p.picture(chromedp.CaptureScreenshot())
-	text, err := readQR(shot)
+	read, err := decodeQR(shot)
+	for _, closer := range []float64{2, 3} {
+		if err == nil {
+			break
+		}
+		shot = p.picture(chromedp.ScreenshotScale(chromedp.CSS("img.code-picture"), closer))
+		read, err = decodeQR(shot)
+	}
 	if err != nil {
 		p.keep("unreadable", shot)
 		p.t.Fatalf("no phone could read the screen: %v", err)
 	}
-	return text
+	return read
 }
 
 // awaitQR holds the camera in front of the screen until there is a code. It is for what stands in a frame, of which scripts of the page know nothing.
@@ -275,14 +282,15 @@ func (p *page) awaitQR() string {
 	p.t.Helper()
 	const mostLooks = 300
 	for range mostLooks {
-		if text, err := readQR(p.picture(chromedp.CaptureScreenshot())); err == nil {
+		if text, err := decodeQR(p.picture(chromedp.CaptureScreenshot())); err == nil {
 			return text
 		}
 	}
 	return p.readQR()
 }
 
-func readQR(shot []byte) (string, error) {
+// decodeQR reads the code in a picture.
+func decodeQR(shot []byte) (string, error) {
 	picture, _, err := image.Decode(bytes.NewReader(shot))
 	if err != nil {
 		return "", err
