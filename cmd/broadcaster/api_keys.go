@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,27 +12,13 @@ import (
 func newAPIKeys() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "api-keys",
-		Short: "Make, list and revoke the keys of the API, in the database itself",
+		Short: "Make, list and revoke the keys of the API",
 		Long: `Works on the database, which may be in use, and so needs no key: whoever is on this machine has the database anyway. It is the way back in when no admin key
-is left. With a key, the API does the same: POST, GET and DELETE on /v1/keys.`,
+is left. With --api it asks a running service instead, from any machine; that needs an admin key.`,
 		Args: cobra.NoArgs,
 	}
 	command.AddCommand(newAPIKeysGenerate(), newAPIKeysCreate(), newAPIKeysList(), newAPIKeysRevoke())
 	return command
-}
-
-// bookFlags adds the flags that say which database a command works on, and gives the book in it.
-func bookFlags(command *cobra.Command) func() (app.KeyBookOptions, error) {
-	data := command.Flags().String("data", "./data", "data folder of a product in one process, which may be running")
-	shared := command.Flags().Bool("mongodb", false, "use the database of the services instead: MONGODB_URI and MONGODB_DATABASE, as they have them")
-	command.MarkFlagsMutuallyExclusive("data", "mongodb")
-	return func() (app.KeyBookOptions, error) {
-		if !*shared {
-			return app.KeyBookOptions{DataDir: *data}, nil
-		}
-		uri, err := sharedDatabase()
-		return app.KeyBookOptions{Servers: &app.Servers{Mongo: uri, Database: os.Getenv("MONGODB_DATABASE")}}, err
-	}
 }
 
 func newAPIKeysGenerate() *cobra.Command {
@@ -57,7 +42,7 @@ func newAPIKeysCreate() *cobra.Command {
 	valid := flags.Duration("expires-in", 0, "how long it holds, such as 720h; 0: until it is revoked")
 	_ = command.MarkFlagRequired("role") // it exists
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		options, err := book()
+		keys, err := book()
 		if err != nil {
 			return err
 		}
@@ -65,9 +50,9 @@ func newAPIKeysCreate() *cobra.Command {
 		if *valid != 0 {
 			wanted.ExpiresAt = time.Now().Add(*valid)
 		}
-		made, secret, err := app.CreateAPIKey(command.Context(), options, wanted)
+		id, secret, err := keys.create(command.Context(), wanted)
 		if err == nil {
-			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nkey, shown only now: %s\n", made.ID, secret)
+			_, err = fmt.Fprintf(command.OutOrStdout(), "%s\nkey, shown only now: %s\n", id, secret)
 		}
 		return err
 	}
@@ -78,16 +63,16 @@ func newAPIKeysList() *cobra.Command {
 	command := &cobra.Command{Use: "list", Short: "List keys, oldest first", Args: cobra.NoArgs}
 	book := bookFlags(command)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		options, err := book()
+		keys, err := book()
 		if err != nil {
 			return err
 		}
-		keys, err := app.ListAPIKeys(command.Context(), options)
+		listed, err := keys.list(command.Context())
 		if err != nil {
 			return err
 		}
 		table := newPrinter(command.OutOrStdout(), false, "KEY PREFIX ROLE USER EXPIRES USED REVOKED NAME")
-		for _, key := range keys {
+		for _, key := range listed {
 			err := table.row(key, key.ID, key.Prefix, key.Role, key.User, moment(key.ExpiresAt), moment(key.UsedAt), moment(key.RevokedAt), key.Name)
 			if err != nil {
 				return err
@@ -102,11 +87,11 @@ func newAPIKeysRevoke() *cobra.Command {
 	command := &cobra.Command{Use: "revoke KEY", Short: "Revoke a key by its id", Args: cobra.ExactArgs(1)}
 	book := bookFlags(command)
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		options, err := book()
+		keys, err := book()
 		if err != nil {
 			return err
 		}
-		if err := app.RevokeAPIKey(command.Context(), options, arguments[0]); err != nil {
+		if err := keys.revoke(command.Context(), arguments[0]); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(command.OutOrStdout(), "revoked %s; running processes notice within a few seconds\n", arguments[0])

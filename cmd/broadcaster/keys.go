@@ -60,12 +60,12 @@ func newRotateKeys() *cobra.Command {
 		options := app.KeyRotationOptions{DataDir: *data, KeySource: keySource(),
 			Log: ops.NewLogger(ops.LogOptions{Writer: command.ErrOrStderr(), Format: ops.FormatText})}
 		if *shared {
-			uri, err := sharedDatabase()
+			servers, err := sharedServers()
 			if err != nil {
 				return err
 			}
 			options.EgressKey = app.KeySource{Key: os.Getenv("EGRESS_KEY"), File: os.Getenv("EGRESS_KEY_FILE")}
-			options.Servers = &app.Servers{Mongo: uri, Database: os.Getenv("MONGODB_DATABASE")}
+			options.Servers = servers
 		}
 		rotation, err := app.RotateKeys(command.Context(), options)
 		if *inJSON {
@@ -90,6 +90,12 @@ func sharedDatabase() (string, error) {
 		return uri, nil
 	}
 	return "", errors.New("MONGODB_URI is missing: it names the database of the services")
+}
+
+// sharedServers gives the services' database, as their environment names it.
+func sharedServers() (*app.Servers, error) {
+	uri, err := sharedDatabase()
+	return &app.Servers{Mongo: uri, Database: os.Getenv("MONGODB_DATABASE")}, err
 }
 
 func describeRotation(rotation app.KeyRotation) string {

@@ -20,13 +20,16 @@ const keyVariable = "BROADCASTER_API_KEY"
 func remoteFlags(command *cobra.Command) func() (*client.Client, error) {
 	address := command.Flags().String("api", "http://"+defaultListen, "address of the API of a running broadcaster")
 	key := command.Flags().String("key", "", "API key; better in "+keyVariable+", since other people on this machine can read a command line")
-	return func() (*client.Client, error) {
-		api, err := client.New(*address, nil)
-		if err != nil {
-			return nil, err
-		}
-		return api.WithKey(cmp.Or(*key, os.Getenv(keyVariable))), nil
+	return func() (*client.Client, error) { return remoteClient(*address, *key) }
+}
+
+// remoteClient makes a client that shows a key, or else that of the environment.
+func remoteClient(address, key string) (*client.Client, error) {
+	api, err := client.New(address, nil)
+	if err != nil {
+		return nil, err
 	}
+	return api.WithKey(cmp.Or(key, os.Getenv(keyVariable))), nil
 }
 
 // isTerminal tells whether a command's output is read by a person at a terminal.
