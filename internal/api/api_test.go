@@ -190,7 +190,8 @@ func startWith(t testing.TB, change func(*api.Options, *sqlite.DB)) *fixture {
 	options := api.Options{Sessions: database.Sessions(), Campaigns: database.Campaigns(), Deliveries: database.Deliveries(), Histories: database.Histories(),
 		Suppressions: database.Suppressions(), Documents: database.Documents(), Idempotency: database.Idempotency(),
 		Webhooks: webhook.Subscriptions{Documents: database.Documents(), Sealer: mirror{}}, Sends: f.queue, FailedJobs: struct{ api.FailedJobs }{}, Jobs: struct{ api.Jobs }{}, // failed_jobs_test.go has the real ones
-		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links}
+		Queue: f.queue, Prompts: f.prompts, Answers: f.answers, Watcher: f.watcher, Links: f.links,
+		RequestsPerSecond: -1} // who polls asks often
 	f.book, f.admin = newBook(t, database.Documents())
 	options.Keys = f.book
 	change(&options, database)

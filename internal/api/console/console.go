@@ -18,25 +18,11 @@ type Logins interface {
 	LogOut(w http.ResponseWriter, r *http.Request) error
 }
 
-// everybody lets everybody in as an administrator.
-type everybody struct{}
-
-// Caller implements Logins.
-func (everybody) Caller(*http.Request) access.Caller { return access.Caller{Role: access.Admin} }
-
-// LogIn implements Logins.
-func (everybody) LogIn(http.ResponseWriter, *http.Request, string) (access.Caller, error) {
-	return access.Caller{Role: access.Admin}, nil
-}
-
-// LogOut implements Logins.
-func (everybody) LogOut(http.ResponseWriter, *http.Request) error { return nil }
-
 // Options are the parts of a console.
 type Options struct {
 	// API is the handler of the API, with its checks of who calls. Required.
 	API http.Handler
-	// Logins lets people in. Nil: everybody is an administrator, which suits an API that asks for no keys.
+	// Logins lets people in. Required.
 	Logins Logins
 	// AllowsOrigin tells whether pages of an origin may show the link page in a frame; nil: none may.
 	AllowsOrigin func(origin string) bool
@@ -59,11 +45,8 @@ type Console struct {
 
 // New reads the embedded templates, texts and assets; it starts nothing.
 func New(options Options) (*Console, error) {
-	if options.API == nil {
-		return nil, errors.New("console: API is required")
-	}
-	if options.Logins == nil {
-		options.Logins = everybody{}
+	if options.API == nil || options.Logins == nil {
+		return nil, errors.New("console: API and Logins are required")
 	}
 	if options.AllowsOrigin == nil {
 		options.AllowsOrigin = func(string) bool { return false }

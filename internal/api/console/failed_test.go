@@ -32,7 +32,7 @@ func consoleBefore(t *testing.T, answers map[string]func(*http.Request) any) *Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := New(Options{API: mux, Zone: zone})
+	made, err := New(Options{Logins: everybody{}, API: mux, Zone: zone})
 	if err != nil {
 		t.Fatal(err)
 	}

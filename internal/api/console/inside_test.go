@@ -12,7 +12,7 @@ import (
 func TestTheAPISeesTheBrowser(t *testing.T) {
 	t.Parallel()
 	var seen *http.Request
-	c, err := New(Options{API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c, err := New(Options{Logins: everybody{}, API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen = r
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusConflict)

@@ -11,7 +11,7 @@ import (
 // consoleOf makes a console in front of an API that a test plays; what it answers is written as JSON.
 func consoleOf(t *testing.T, answer func(r *http.Request) (status int, body any)) *Console {
 	t.Helper()
-	made, err := New(Options{API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	made, err := New(Options{Logins: everybody{}, API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, body := answer(r)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)

@@ -16,7 +16,7 @@ import (
 // consoleOn makes a console in front of an API with some sessions.
 func consoleOn(t *testing.T, sessions []client.Session) *Console {
 	t.Helper()
-	made, err := New(Options{API: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	made, err := New(Options{Logins: everybody{}, API: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if err := json.NewEncoder(w).Encode(map[string]any{"items": sessions}); err != nil {
 			t.Error(err)
