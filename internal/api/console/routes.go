@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/dannsalud/broadcaster/internal/access"
 )
@@ -22,31 +23,41 @@ func routes() []route {
 		campaignRoutes(), wizardRoutes(), contactRoutes(), optOutRoutes(), failedRoutes(), activityRoutes(), keyRoutes(), webhookRoutes(), healthRoutes())
 }
 
+// Pages gives what a browser may open, as patterns of http.ServeMux, for who looks at every page.
+func Pages() []string {
+	var pages []string
+	for _, r := range routes() {
+		if strings.HasPrefix(r.pattern, "GET ") {
+			pages = append(pages, r.pattern)
+		}
+	}
+	return pages
+}
+
 // place is an entry of the navigation.
 type place struct {
 	// Name is the key of its label and the name of its icon.
 	Name string
 	Path string
 	Role access.Role
+	// Shared: it shows what belongs to all users, and is closed to keys of one.
+	Shared bool
 }
 
-// places are the navigation, in its order. One of which the caller's role is too low is not drawn.
+// places are the navigation, in its order. One that is closed to the caller is not drawn.
 func places() []place {
 	return []place{
-		{"sessions", "/sessions", access.Viewer},
-		{"campaigns", "/campaigns", access.Viewer},
-		{"contacts", "/contacts", access.Viewer},
-		{"optouts", "/opt-outs", access.Viewer},
-		{"failed", failedPath, access.Viewer},
-		{"activity", activityPath, access.Viewer},
-		{"keys", "/keys", access.Admin},
-		{"webhooks", "/webhooks", access.Admin},
-		{"health", "/health", access.Viewer},
+		{Name: "sessions", Path: "/sessions", Role: access.Viewer},
+		{Name: "campaigns", Path: "/campaigns", Role: access.Viewer},
+		{Name: "contacts", Path: "/contacts", Role: access.Viewer},
+		{Name: "optouts", Path: "/opt-outs", Role: access.Viewer, Shared: true},
+		{Name: "failed", Path: failedPath, Role: access.Viewer},
+		{Name: "activity", Path: activityPath, Role: access.Viewer, Shared: true},
+		{Name: "keys", Path: "/keys", Role: access.Admin},
+		{Name: "webhooks", Path: "/webhooks", Role: access.Admin},
+		{Name: "health", Path: "/health", Role: access.Viewer, Shared: true},
 	}
 }
-
-// sharedPlaces are closed to keys of one user: what they show belongs to all users.
-func sharedPlaces() []string { return []string{"optouts", "activity"} }
 
 // page turns a route into a handler: it finds out who calls and in what language, and answers for errors.
 func (c *Console) page(r route) http.Handler {

@@ -72,7 +72,7 @@ func (v *visit) view(data any, notices ...notice) view {
 		made.Keep = filled.keptAt()
 	}
 	for _, p := range places() {
-		if v.caller.May(p.Role) && (v.caller.User == "" || !isOneOf(p.Name, sharedPlaces())) {
+		if v.caller.May(p.Role) && (v.caller.User == "" || !p.Shared) {
 			made.Places = append(made.Places, p)
 		}
 	}

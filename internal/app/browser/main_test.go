@@ -3,23 +3,69 @@ package browser_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/dannsalud/broadcaster/internal/api/console"
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := chromium.stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+	for _, err := range []error{chromium.stop(), checked.missing()} {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	os.Exit(code)
+}
+
+// checked are the pages that the tests looked at, as patterns.
+var checked = lookedAt{pages: map[string]bool{}}
+
+type lookedAt struct {
+	mu    sync.Mutex
+	pages map[string]bool
+}
+
+// page notes that a page was looked at.
+func (l *lookedAt) page(path string) {
+	mux := http.NewServeMux()
+	for _, pattern := range console.Pages() {
+		mux.Handle(pattern, http.NotFoundHandler())
+	}
+	_, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pages[pattern] = true
+}
+
+// missing names the pages that no test looked at, if all tests ran in a browser.
+func (l *lookedAt) missing() error {
+	if chromium.ctx == nil || flag.Lookup("test.run").Value.String() != "" {
+		return nil
+	}
+	leads := "GET /{$}" // only leads to another page
+	var missing []string
+	for _, pattern := range console.Pages() {
+		if pattern != leads && !l.pages[pattern] {
+			missing = append(missing, pattern)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("no test calls checkPage on %s", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // chromium is the one browser of the package's tests.

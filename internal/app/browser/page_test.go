@@ -310,6 +310,7 @@ func decodeQR(shot []byte) (string, error) {
 // nothing, asked no other host, and a first visit loaded little. The screenshots are kept by the name and the language.
 func (p *page) checkPage(name string) {
 	p.t.Helper()
+	checked.page(p.path())
 	for _, fault := range p.faults(name) {
 		p.t.Errorf("%s: %s", name, fault)
 	}
