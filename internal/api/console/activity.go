@@ -2,6 +2,7 @@ package console
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ func areaOf[T ~string](action T) string {
 // activityAreas are what can be done something to, in the order of the actions.
 func activityAreas() (areas []string) {
 	for _, action := range campaign.AuditActions() {
-		if area := areaOf(action); !isOneOf(area, areas) {
+		if area := areaOf(action); !slices.Contains(areas, area) {
 			areas = append(areas, area)
 		}
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/dannsalud/broadcaster/client"
@@ -163,7 +164,7 @@ func (v *visit) deliveries(id string) (deliveriesView, error) {
 	for _, state := range campaign.DeliveryStates() {
 		view.States = append(view.States, string(state))
 	}
-	if !isOneOf(view.State, view.States) {
+	if !slices.Contains(view.States, view.State) {
 		view.State = ""
 	}
 	after := v.query("after")
@@ -189,15 +190,6 @@ func (v *visit) deliveries(id string) (deliveriesView, error) {
 		view.Next = addressOf(campaignPath(id), "state", view.State, "q", view.Search, "after", after) + "#deliveries"
 	}
 	return view, nil
-}
-
-func isOneOf(value string, values []string) bool {
-	for _, known := range values {
-		if value == known {
-			return true
-		}
-	}
-	return false
 }
 
 // deliveryReason says why a message was not sent, or not for sure.

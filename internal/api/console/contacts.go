@@ -3,6 +3,7 @@ package console
 import (
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/internal/access"
+	"slices"
 )
 
 func contactRoutes() []route {
@@ -51,7 +52,7 @@ func (v *visit) listsPage(filled form) (*listsPage, error) {
 		return nil, err
 	}
 	for _, owner := range names.all {
-		if !isOneOf(owner.UserID, page.Users) {
+		if !slices.Contains(page.Users, owner.UserID) {
 			page.Users = append(page.Users, owner.UserID)
 		}
 	}
