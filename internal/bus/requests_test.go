@@ -275,11 +275,19 @@ func TestARequestWhoseTurnComesTooLateIsNotSent(t *testing.T) {
 		first <- err
 	}()
 	receive(t, "request", begun)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	const patience = 50 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := bus.RequestSend(ctx, sendRequest("too late")); fault.Of(err) != fault.UnknownOutcome {
+	late := sendRequest("too late")
+	late.MessageID = "3EB0000000000000000002"
+	if _, err := bus.RequestSend(ctx, late); fault.Of(err) != fault.UnknownOutcome {
 		t.Errorf("the impatient requester got %v", err)
 	}
+	eventually(t, "the host has the late request", func() bool {
+		has, err := bus.hasInHand(t.Context(), late)
+		return has && err == nil
+	})
+	<-time.After(patience) // which the host counts from the arrival
 	close(release)
 	handle(t, receive(t, "first answer", first))
 	_, err := bus.RequestSend(t.Context(), sendRequest("third"))
