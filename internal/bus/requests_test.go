@@ -307,11 +307,19 @@ func testARequestWhoseTurnComesTooLateIsNotSent(t *testing.T, asking, hosting *B
 		first <- err
 	}()
 	receive(t, "request", begun)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	const patience = 50 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := asking.RequestSend(ctx, sendRequest("too late")); fault.Of(err) != fault.UnknownOutcome {
+	late := sendRequest("too late")
+	late.MessageID = "3EB0000000000000000002"
+	if _, err := asking.RequestSend(ctx, late); fault.Of(err) != fault.UnknownOutcome {
 		t.Errorf("the impatient requester got %v", err)
 	}
+	eventually(t, "the host has the late request", func() bool {
+		has, err := asking.hasInHand(t.Context(), late)
+		return has && err == nil
+	})
+	<-time.After(patience) // which the host counts from the arrival
 	close(release)
 	handle(t, receive(t, "first answer", first))
 	_, err := asking.RequestSend(t.Context(), sendRequest("third"))
