@@ -118,13 +118,16 @@ func (w *world) fact(fact events.Fact) {
 
 func TestASessionWhoseEgressChangedUnheardGoesTheNewWay(t *testing.T) {
 	inWorld(t, func(w *world) {
-		host := w.host(func(o *HostOptions) { o.MaxConnections = 3 * store.MaxPageSize })
+		host := w.host(nil)
 		if _, err := w.leases.Claim(t.Context(), "ses_a"); err != nil {
 			t.Fatal(err)
 		}
 		w.linked("ses_a")
 		for i := range 2 * store.MaxPageSize { // so that the record is not on each sweep's page
-			w.linked(session.ID(fmt.Sprintf("ses_%04d", i)))
+			s := session.Session{ID: session.ID(fmt.Sprintf("ses_%04d", i)), State: session.Offline, Egress: "crowded", Device: session.Device{JID: "x"}}
+			if err := w.sessions().Create(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
 		}
 		time.Sleep(time.Minute)
 		found := w.session("ses_a")
