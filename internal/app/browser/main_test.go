@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,10 +56,11 @@ func (l *lookedAt) missing() error {
 	if chromium.ctx == nil || flag.Lookup("test.run").Value.String() != "" {
 		return nil
 	}
-	leads := "GET /{$}" // only leads to another page
+	// These only lead to another page: the first one, and back from an address whose form is gone.
+	leads := []string{"GET /{$}", "GET /campaigns/new/audience", "GET /campaigns/new/columns", "GET /webhooks/{id}/secret"}
 	var missing []string
 	for _, pattern := range console.Pages() {
-		if pattern != leads && !l.pages[pattern] {
+		if !slices.Contains(leads, pattern) && !l.pages[pattern] {
 			missing = append(missing, pattern)
 		}
 	}

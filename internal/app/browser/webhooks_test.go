@@ -103,6 +103,7 @@ func TestAnAdministratorHasAProgramTold(t *testing.T) {
 			p.see(said.test)
 			p.press(said.change)
 			p.see(said.save)
+			p.checkPage("webhook-edit")
 			p.do("tick all", clickOn(`[name=events][value="*"]`))
 			p.press(said.save)
 			p.see(said.saved)
