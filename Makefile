@@ -36,7 +36,7 @@ test: ## run the tests, with the race detector where a C compiler exists (PKG=./
 ifeq ($(RACE),)
 	@echo "***" >&2; echo "*** No C compiler, or cgo is off: the tests run WITHOUT the race detector." >&2; echo "***" >&2
 endif
-	$(GO) test $(RACE) $(UNWATCHED) -timeout 10m $(PKG)
+	$(GO) test $(RACE) $(UNWATCHED) -timeout 15m $(PKG)
 ifeq ($(PKG),./...)
 	@$(MAKE) --no-print-directory rules check-contract
 endif
