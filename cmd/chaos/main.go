@@ -31,13 +31,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -50,20 +48,7 @@ func run(arguments []string, out, errOut io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute+timeLimit*time.Duration(given.faults))
-	defer cancel()
-	result, err := prove(ctx, given, out)
-	if err == nil && given.json {
-		err = json.NewEncoder(out).Encode(result)
-	}
-	if err == nil {
-		err = result.verdict(given)
-	}
-	if err != nil {
-		fmt.Fprintln(errOut, "chaos:", err)
-		return 1
-	}
-	return 0
+	return fleet.Trial[report]{Name: "chaos", Limit: 5*time.Minute + timeLimit*time.Duration(given.faults), JSON: given.json, Out: out, ErrOut: errOut,
+		Prove:   func(ctx context.Context) (report, error) { return prove(ctx, given, out) },
+		Verdict: func(result report) error { return result.verdict(given) }}.Run()
 }

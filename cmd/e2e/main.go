@@ -15,13 +15,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/dannsalud/broadcaster/cmd/internal/fleet"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -34,20 +32,7 @@ func run(arguments []string, out, errOut io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, timeLimit)
-	defer cancel()
-	report, err := prove(ctx, given, out)
-	if err == nil && given.json {
-		err = json.NewEncoder(out).Encode(report)
-	}
-	if err == nil {
-		err = report.verdict(given)
-	}
-	if err != nil {
-		fmt.Fprintln(errOut, "e2e:", err)
-		return 1
-	}
-	return 0
+	return fleet.Trial[report]{Name: "e2e", Limit: timeLimit, JSON: given.json, Out: out, ErrOut: errOut,
+		Prove:   func(ctx context.Context) (report, error) { return prove(ctx, given, out) },
+		Verdict: func(result report) error { return result.verdict(given) }}.Run()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -27,5 +28,26 @@ func TestWhatIsAwaitedIsNamedWhenItDoesNotCome(t *testing.T) {
 	end()
 	if err := fleet.Await(over, "it comes", func(context.Context) (bool, error) { return false, nil }); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "it comes") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestATrialPrintsWhatItCondemns(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, row := range map[string]struct {
+		proof, verdict error
+		code           int
+		out, errOut    string
+	}{
+		"good":      {nil, nil, 0, "7\n", ""},
+		"condemned": {nil, broken, 1, "7\n", "trial: broken\n"},
+		"failed":    {broken, nil, 1, "", "trial: broken\n"},
+	} {
+		var out, errOut strings.Builder
+		code := fleet.Trial[int]{Name: "trial", Limit: time.Minute, JSON: true, Out: &out, ErrOut: &errOut,
+			Prove: func(context.Context) (int, error) { return 7, row.proof }, Verdict: func(int) error { return row.verdict }}.Run()
+		if code != row.code || out.String() != row.out || errOut.String() != row.errOut {
+			t.Errorf("%s: %d, %q, %q", name, code, out.String(), errOut.String())
+		}
 	}
 }

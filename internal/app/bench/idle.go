@@ -85,12 +85,7 @@ func measureFootprint() footprint {
 }
 
 func idleProduct(ctx context.Context, s sizes, directory string) (at []footprint, err error) {
-	simulator, err := wasim.New(wasim.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = simulator.Close() }()
-	p, err := startProduct(ctx, productOptions{directory: directory, simulator: simulator,
+	p, err := startProduct(ctx, productOptions{directory: directory,
 		change: func(options *app.Options) { options.MaxConnections = s.idle[len(s.idle)-1] + 1 }})
 	if err != nil {
 		return nil, err

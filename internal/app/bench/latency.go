@@ -15,7 +15,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/session"
-	"github.com/dannsalud/broadcaster/wasim"
 )
 
 // bareJetStream is a message published and handed to a consumer on an embedded server of the same kind, in process too.
@@ -29,12 +28,7 @@ const bareJetStream = "bare_jetstream"
 // The backlog is one that a job can overtake, as real ones are: jobs for a later time, in the same stream and database of the broker, of which
 // campaigns of next week are an example. A job that waits behind others of its own kind waits for them, and its latency would be theirs.
 func jobLatency(ctx context.Context, s sizes, directory string) (rows []Row, err error) {
-	simulator, err := wasim.New(wasim.Options{AutoContacts: true, DropPlaintext: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = simulator.Close() }()
-	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product"), simulator: simulator})
+	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product")})
 	if err != nil {
 		return nil, err
 	}

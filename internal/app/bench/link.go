@@ -4,19 +4,12 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-
-	"github.com/dannsalud/broadcaster/wasim"
 )
 
 // linking measures a link from the command to the fact that it is ready, with a phone that scans at once and without the waits that WhatsApp needs
 // around a link. The yardstick is a bare client on the same key store, from dialling to ready.
 func linking(ctx context.Context, s sizes, directory string) (rows []Row, err error) {
-	simulator, err := wasim.New(wasim.Options{AutoContacts: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = simulator.Close() }()
-	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product"), simulator: simulator})
+	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product")})
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +30,7 @@ func linking(ctx context.Context, s sizes, directory string) (rows []Row, err er
 			return []float64{milliseconds(took)}, err
 		}},
 		{onOurKeys, func(ctx context.Context, _ int) ([]float64, error) {
-			linked, err := linkBare(ctx, devices, simulator, next())
+			linked, err := linkBare(ctx, devices, p.simulator, next())
 			if err != nil {
 				return nil, err
 			}

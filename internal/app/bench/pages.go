@@ -15,7 +15,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
-	"github.com/dannsalud/broadcaster/wasim"
 )
 
 const (
@@ -40,12 +39,7 @@ func listPages(ctx context.Context, s sizes, directory string) (rows []Row, err 
 	if err != nil {
 		return nil, fmt.Errorf("fill the lists: %w", err)
 	}
-	simulator, err := wasim.New(wasim.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = simulator.Close() }()
-	p, err := startProduct(ctx, productOptions{directory: folder, simulator: simulator})
+	p, err := startProduct(ctx, productOptions{directory: folder})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/dannsalud/broadcaster/client"
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
-	"github.com/dannsalud/broadcaster/wasim"
 )
 
 // barePlan is the least that could be done with an audience: read the same CSV and write the same deliveries to a database of their own. The product
@@ -24,12 +23,7 @@ const barePlan = "bare_rows"
 // planning uploads audiences through the API and says how long it takes until every delivery is written, and how much heap that takes above the idle
 // process, garbage that was not swept yet included. The sizes go round by round, once each: the largest takes its time.
 func planning(ctx context.Context, s sizes, directory string) (rows []Row, err error) {
-	simulator, err := wasim.New(wasim.Options{AutoContacts: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = simulator.Close() }()
-	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product"), simulator: simulator})
+	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product")})
 	if err != nil {
 		return nil, err
 	}

@@ -34,12 +34,21 @@ type product struct {
 // productOptions say what a product runs on.
 type productOptions struct {
 	directory string
+	// simulator is the product's WhatsApp; nil: one of its own, which ends with it.
 	simulator *wasim.Server
 	// change may set more options of the app; nil: it does not.
 	change func(*app.Options)
 }
 
 func startProduct(ctx context.Context, options productOptions) (*product, error) {
+	var err error
+	end := func() error { return nil }
+	if options.simulator == nil {
+		if options.simulator, err = wasim.New(wasim.Options{AutoContacts: true, DropPlaintext: true}); err != nil {
+			return nil, err
+		}
+		end = options.simulator.Close
+	}
 	p := &product{simulator: options.simulator, facts: newFacts(),
 		http: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 128}}}
 	settings := app.Options{DataDir: options.directory, Listen: "127.0.0.1:0", WhatsApp: app.SimulatedBy(options.simulator), Links: app.QuickLinks(),
@@ -49,9 +58,8 @@ func startProduct(ctx context.Context, options productOptions) (*product, error)
 	if options.change != nil {
 		options.change(&settings)
 	}
-	var err error
 	if p.app, err = app.New(settings); err != nil {
-		return nil, err
+		return nil, errors.Join(err, end())
 	}
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
@@ -59,13 +67,13 @@ func startProduct(ctx context.Context, options productOptions) (*product, error)
 	p.stop = sync.OnceValue(func() error {
 		cancel()
 		p.http.CloseIdleConnections()
-		return <-ended
+		return errors.Join(<-ended, end())
 	})
 	select {
 	case <-p.app.Ready():
 	case err := <-ended:
 		cancel()
-		return nil, fmt.Errorf("start the product: %w", errors.Join(err, ctx.Err()))
+		return nil, fmt.Errorf("start the product: %w", errors.Join(err, ctx.Err(), end()))
 	}
 	if p.api, err = client.New(p.app.URL(), p.http); err != nil {
 		return nil, errors.Join(err, p.stop())

@@ -17,7 +17,6 @@ import (
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/session"
 	"github.com/dannsalud/broadcaster/internal/store/sqlite"
-	"github.com/dannsalud/broadcaster/wasim"
 )
 
 // bareHandler is a handler of net/http that reads or writes the same row of the same database and does nothing else.
@@ -33,12 +32,7 @@ type request struct {
 // apiRate measures how many requests are answered in a second, and the time that 99 of 100 do not exceed, by some numbers of clients at once that each ask
 // as soon as they were answered. A read is a session, a write one number that is not written to any more: a row each, on the disk when it is answered.
 func apiRate(ctx context.Context, s sizes, directory string) (rows []Row, err error) {
-	simulator, err := wasim.New(wasim.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = simulator.Close() }()
-	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product"), simulator: simulator})
+	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product")})
 	if err != nil {
 		return nil, err
 	}
