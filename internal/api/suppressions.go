@@ -88,14 +88,13 @@ func (a *API) suppress(ctx context.Context, audience campaign.Audience, reason, 
 	}
 	output := &importOutput{}
 	var batch []campaign.Suppression
+	var entries []campaign.AuditEntry
 	flush := func() error {
 		err := a.options.Suppressions.Add(ctx, batch)
-		for _, added := range batch {
-			if err == nil {
-				err = a.record(ctx, campaign.AuditEntry{Action: campaign.AuditOptOutAdded, Subject: added.Phone, Detail: reason + ", " + source})
-			}
+		if err == nil {
+			err = a.record(ctx, entries...)
 		}
-		batch = batch[:0]
+		batch, entries = batch[:0], entries[:0]
 		return err
 	}
 	for row, err := range audience.Rows() {
@@ -107,6 +106,7 @@ func (a *API) suppress(ctx context.Context, audience campaign.Audience, reason, 
 		}
 		if err == nil {
 			batch = append(batch, campaign.Suppression{Phone: campaign.PersonKey(row.Recipient.Phone), Reason: reason, Source: source, CreatedAt: a.now().UTC()})
+			entries = append(entries, campaign.AuditEntry{Action: campaign.AuditOptOutAdded, Subject: batch[len(batch)-1].Phone, Detail: reason + ", " + source})
 			output.Body.Added++
 			if len(batch) == campaign.MaxBatch {
 				err = flush()
@@ -145,10 +145,12 @@ func (a *API) removeSuppression(ctx context.Context, input *removeSuppressionInp
 }
 
 // record writes something into the audit, before or right behind the thing itself.
-func (a *API) record(ctx context.Context, entry campaign.AuditEntry) error {
-	caller := access.From(ctx)
-	entry.At, entry.Actor, entry.ActorName = a.now().UTC(), cmp.Or(caller.Key, "api"), caller.Name
-	return campaign.Audit{Documents: a.options.Documents}.Record(ctx, entry)
+func (a *API) record(ctx context.Context, entries ...campaign.AuditEntry) error {
+	caller, now := access.From(ctx), a.now().UTC()
+	for i := range entries {
+		entries[i].At, entries[i].Actor, entries[i].ActorName = now, cmp.Or(caller.Key, "api"), caller.Name
+	}
+	return campaign.Audit{Documents: a.options.Documents}.Record(ctx, entries...)
 }
 
 // audit is record for what does not depend on it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -60,20 +59,20 @@ type Audit struct{ Documents store.Documents }
 
 const auditFolder = "audit"
 
-// Record adds an entry. The same one again changes nothing.
-func (a Audit) Record(ctx context.Context, entry AuditEntry) error {
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(entry.Action), entry.Actor, entry.Subject, entry.Detail}, "\x00")))
-	// The newest comes first in the order of ids.
-	id := fmt.Sprintf("%016x-%s", math.MaxInt64-entry.At.UnixNano(), hex.EncodeToString(sum[:8]))
-	document, err := encodeDocument(id, entry)
-	if err != nil {
-		return err
+// Record adds entries, at most MaxBatch, in one write. The same one again changes nothing: its id is made of what it says.
+func (a Audit) Record(ctx context.Context, entries ...AuditEntry) error {
+	batch := make([]store.Document, len(entries))
+	for i, entry := range entries {
+		sum := sha256.Sum256([]byte(strings.Join([]string{string(entry.Action), entry.Actor, entry.Subject, entry.Detail}, "\x00")))
+		// The newest comes first in the order of ids.
+		id := fmt.Sprintf("%016x-%s", math.MaxInt64-entry.At.UnixNano(), hex.EncodeToString(sum[:8]))
+		document, err := encodeDocument(id, entry)
+		if err != nil {
+			return err
+		}
+		batch[i] = document
 	}
-	err = a.Documents.Create(ctx, auditFolder, document)
-	if errors.Is(err, store.ErrConflict) {
-		return nil
-	}
-	return err
+	return a.Documents.Put(ctx, auditFolder, batch)
 }
 
 // List gives the entries, newest first.
