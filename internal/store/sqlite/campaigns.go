@@ -53,10 +53,16 @@ func (c *Campaigns) Get(ctx context.Context, id campaign.ID) (campaign.Campaign,
 	return found, c.db.explain(ctx, "get campaign "+string(id), err)
 }
 
-// State implements campaign.Store. It reads one short column through the index of the ids.
+// State implements campaign.Store. It reads one short column through the index of the ids, and mostly not even that (states.go).
 func (c *Campaigns) State(ctx context.Context, id campaign.ID) (campaign.State, error) {
-	var state campaign.State
+	state, changes, known := c.db.states.get(id)
+	if known {
+		return state, nil
+	}
 	err := queryOne(ctx, c.db.reader, selectCampaignState, []any{id}, &state)
+	if err == nil {
+		c.db.states.put(id, state, changes)
+	}
 	return state, c.db.explain(ctx, "get state of campaign "+string(id), err)
 }
 
@@ -72,6 +78,7 @@ func (c *Campaigns) List(ctx context.Context, filter campaign.Filter, page store
 
 // Update implements campaign.Store.
 func (c *Campaigns) Update(ctx context.Context, changed campaign.Campaign) error {
+	defer c.db.states.forget(changed.ID)
 	return c.db.write(ctx, "update campaign "+string(changed.ID), func(tx *transaction) error {
 		return replace(ctx, tx, replacement{update: updateCampaign, values: campaignValues(changed, changed.Revision+1),
 			exists: campaignExists, id: string(changed.ID)})
@@ -80,6 +87,7 @@ func (c *Campaigns) Update(ctx context.Context, changed campaign.Campaign) error
 
 // Delete implements campaign.Store. The deliveries go first, a chunk at a time: what fails half-way leaves a campaign to delete again.
 func (c *Campaigns) Delete(ctx context.Context, id campaign.ID) error {
+	defer c.db.states.forget(id)
 	doing := "delete campaign " + string(id)
 	if err := c.db.inChunks(ctx, doing, clearDeliveries, id); err != nil {
 		return err

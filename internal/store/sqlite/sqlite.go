@@ -43,6 +43,7 @@ type DB struct {
 	writer *pool
 	reader *pool
 	writes *prometheus.HistogramVec
+	states states
 	closed atomic.Bool
 }
 
