@@ -1,7 +1,9 @@
 package campaign
 
 import (
+	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -181,5 +183,40 @@ func TestOnePersonHasOneKeyWhateverFormTheNumberHas(t *testing.T) {
 		for _, form := range forms {
 			same(t, PersonKey(form), key)
 		}
+	}
+}
+
+func TestANumberThatIsItsOwnKeyIsNotReadForIt(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	digits := func(count int) (text string) {
+		for range count {
+			text += strconv.Itoa(random.IntN(10))
+		}
+		return text
+	}
+	matched := 0
+	for range 20_000 {
+		phone := "+" + []string{"549", "52", "55"}[random.IntN(3)] + digits(10+random.IntN(2))
+		if !ownKey.MatchString(phone) {
+			continue
+		}
+		matched++
+		if read, err := NormalisePhone(phone, DefaultRegion); err == nil && read != phone {
+			t.Errorf("%s would be its own key, and is read as %s", phone, read)
+		}
+	}
+	if matched < 5000 {
+		t.Errorf("only %d numbers were compared", matched)
+	}
+}
+
+func BenchmarkPersonKey(b *testing.B) {
+	for _, phone := range []string{"+5491155550101", "+541155550101"} {
+		b.Run(phone, func(b *testing.B) {
+			for b.Loop() {
+				_ = PersonKey(phone)
+			}
+		})
 	}
 }
