@@ -54,7 +54,7 @@ func (b *Bus) requestHere(ctx context.Context, request events.SendRequest) (repl
 		return events.SendReply{}, false, nil
 	}
 	answered := make(chan events.SendReply, 1)
-	next := &arrival{request: request, at: time.Now(), traceparent: Traceparent(ctx), answered: answered}
+	next := &arrival{request: request, at: time.Now(), trace: trace.SpanContextFromContext(ctx), answered: answered}
 	if deadline, has := ctx.Deadline(); has {
 		next.patience = deadline.Sub(next.at)
 	}
@@ -192,10 +192,10 @@ type sendServer struct {
 
 // arrival is a request and when it came, which is when its requester's patience is counted from; no patience: it has no end.
 type arrival struct {
-	at          time.Time
-	patience    time.Duration
-	traceparent string
-	request     events.SendRequest
+	at       time.Time
+	patience time.Duration
+	trace    trace.SpanContext
+	request  events.SendRequest
 	// message came over the queue, or answered waits in this process: where the answer goes.
 	message  *nats.Msg
 	answered chan<- events.SendReply
@@ -249,7 +249,7 @@ func (s *sendServer) arrive(m *nats.Msg) {
 		s.tellInHand(m, id)
 		return
 	}
-	next := &arrival{message: m, at: time.Now(), traceparent: m.Header.Get(headerTrace)}
+	next := &arrival{message: m, at: time.Now(), trace: trace.SpanContextFromContext(WithTraceparent(context.Background(), m.Header.Get(headerTrace)))}
 	next.patience, _ = time.ParseDuration(m.Header.Get(headerTimeout)) // Who says none waits for ever.
 	next.undecodable = json.Unmarshal(m.Data, &next.request)
 	s.take(next)
@@ -372,8 +372,8 @@ func (s *sendServer) reply(ctx context.Context, a *arrival) events.SendReply {
 	if a.undecodable != nil {
 		return events.FailedReply(fault.New(fault.Poison, "undecodable", "The send request is not one that this version understands"))
 	}
-	if a.traceparent != "" {
-		ctx = WithTraceparent(ctx, a.traceparent)
+	if a.trace.IsValid() {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, a.trace)
 	}
 	ctx = s.bus.options.Annotate(ctx, aboutRequest(a.request)...)
 	if a.patience != 0 {
