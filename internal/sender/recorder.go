@@ -20,20 +20,36 @@ type recorder struct {
 	// recorded counts what was written, by state.
 	recorded *prometheus.CounterVec
 	// limit is the length of a full batch.
-	limit    int
-	outcomes chan campaign.Outcome
-	flushes  chan chan error
+	limit int
+	// due is started by the first outcome of a batch.
+	due     *time.Timer
+	full    chan struct{}
+	flushes chan chan error
 
-	mu  sync.Mutex
-	err error
+	mu       sync.Mutex
+	outcomes []campaign.Outcome
+	err      error
 }
 
 func newRecorder(deliveries campaign.Deliveries, recorded *prometheus.CounterVec, limit int) *recorder {
-	return &recorder{deliveries: deliveries, recorded: recorded, limit: limit, outcomes: make(chan campaign.Outcome, limit), flushes: make(chan chan error)}
+	due := time.NewTimer(recordEvery)
+	due.Stop()
+	return &recorder{deliveries: deliveries, recorded: recorded, limit: limit, due: due, full: make(chan struct{}), flushes: make(chan chan error)}
 }
 
-// add hands an outcome over. It waits while a full batch is being written.
-func (r *recorder) add(outcome campaign.Outcome) { r.outcomes <- outcome }
+// add hands an outcome over. One that fills a batch waits until the batch before is written, and does not wake the writer otherwise.
+func (r *recorder) add(outcome campaign.Outcome) {
+	r.mu.Lock()
+	r.outcomes = append(r.outcomes, outcome)
+	waiting := len(r.outcomes)
+	r.mu.Unlock()
+	if waiting == 1 {
+		r.due.Reset(recordEvery)
+	}
+	if waiting >= r.limit {
+		r.full <- struct{}{}
+	}
+}
 
 // flush returns when everything handed over is in the store, or with the reason why not.
 func (r *recorder) flush() error {
@@ -51,58 +67,47 @@ func (r *recorder) failure() error {
 
 // run writes until done is closed. Its writes outlive the context: what was sent must be accounted for.
 func (r *recorder) run(ctx context.Context, done <-chan struct{}) {
-	var batch []campaign.Outcome
-	due := time.NewTimer(recordEvery)
-	due.Stop()
-	defer due.Stop()
-	add := func(outcome campaign.Outcome) {
-		if batch = append(batch, outcome); len(batch) == 1 {
-			due.Reset(recordEvery)
-		}
-		if len(batch) >= r.limit {
-			batch = r.write(ctx, batch)
-		}
-	}
+	defer r.due.Stop()
 	for {
 		select {
 		case <-done:
 			return
-		case outcome := <-r.outcomes:
-			add(outcome)
-		case <-due.C:
-			batch = r.write(ctx, batch)
+		case <-r.full:
+			r.writeAll(ctx)
+		case <-r.due.C:
+			r.writeAll(ctx)
 		case written := <-r.flushes:
-			for range len(r.outcomes) { // who flushes adds nothing meanwhile
-				add(<-r.outcomes)
-			}
-			batch = r.write(ctx, batch)
+			r.writeAll(ctx)
 			written <- r.failure()
 		}
 	}
 }
 
-// write writes a batch down and gives what is left of it: nothing, or all of it after a failure, to be written with the next.
-func (r *recorder) write(ctx context.Context, batch []campaign.Outcome) []campaign.Outcome {
+// writeAll writes what was handed over. What could not be written is written with the next.
+func (r *recorder) writeAll(ctx context.Context) {
+	r.mu.Lock()
+	batch := r.outcomes
+	r.outcomes = nil
+	r.mu.Unlock()
+	left, err := r.write(ctx, batch)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcomes, r.err = append(left, r.outcomes...), err
+}
+
+// write writes a batch down and gives what is left of it.
+func (r *recorder) write(ctx context.Context, batch []campaign.Outcome) (left []campaign.Outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	var err error
-	for err == nil && len(batch) > 0 {
+	for len(batch) > 0 {
 		part := batch[:min(len(batch), campaign.MaxBatch)]
-		if _, err = r.deliveries.Record(ctx, part); err == nil {
-			batch = batch[len(part):]
-			for _, outcome := range part {
-				r.recorded.WithLabelValues(string(outcome.State)).Inc()
-			}
+		if _, err := r.deliveries.Record(ctx, part); err != nil {
+			return batch, fmt.Errorf("record outcomes: %w", err)
+		}
+		batch = batch[len(part):]
+		for _, outcome := range part {
+			r.recorded.WithLabelValues(string(outcome.State)).Inc()
 		}
 	}
-	if err != nil {
-		err = fmt.Errorf("record outcomes: %w", err)
-	}
-	r.mu.Lock()
-	r.err = err
-	r.mu.Unlock()
-	if len(batch) == 0 {
-		return nil
-	}
-	return batch
+	return nil, nil
 }

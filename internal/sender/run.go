@@ -20,8 +20,10 @@ type run struct {
 	campaign   campaign.Campaign
 	templates  campaign.Templates
 	deadline   time.Time
-	suppressed suppressed
+	suppressed *suppressed
 	recorder   *recorder
+	// size is how many deliveries the next batch takes.
+	size int
 	// failures counts recipients in a row that got no message.
 	failures int
 }
@@ -32,7 +34,7 @@ func newRun(r *Runner, current campaign.Campaign) (*run, error) {
 		return nil, err
 	}
 	return &run{runner: r, options: &r.options, campaign: current, templates: templates, deadline: time.Now().Add(r.options.Slice),
-		suppressed: suppressed{store: r.options.Suppressions}, recorder: newRecorder(r.options.Deliveries, r.metrics.recorded, r.options.Batch)}, nil
+		size: min(firstBatch, r.options.Batch), recorder: newRecorder(r.options.Deliveries, r.metrics.recorded, r.options.Batch)}, nil
 }
 
 // work sends until every delivery is settled or something ends the slice. What the store holds is always at least what was sent: an
@@ -80,27 +82,70 @@ func (r *run) passes(ctx context.Context) (ending, error) {
 // pass takes every delivery that is open, once: those that an earlier run or pass left behind, then the pending ones. How often a delivery was
 // taken does not count here, as a pause or a crash makes it taken again without having been sent; it bounds the unknown ones in verdict.go. It
 // gives how many it took.
+//
+// The next batch is taken while the second half of the one before is sent, so that no message waits for it. A batch of one is taken when it is needed.
 func (r *run) pass(ctx context.Context) (taken int, err error) {
 	name := uuid.NewString() // a delivery is claimed once by a name
-	for {
-		batch, err := r.options.Deliveries.Claim(ctx, campaign.Claim{CampaignID: r.campaign.ID, Run: name, Limit: r.options.Batch, At: time.Now().UTC()})
-		if err != nil {
-			return taken, fmt.Errorf("take deliveries: %w", err)
-		}
-		if len(batch) == 0 {
-			return taken, nil
-		}
-		taken += len(batch)
-		if err := r.stillMine(ctx); err != nil {
-			return taken, err
-		}
-		r.suppressed.of(batch)
-		for _, delivery := range batch {
-			if err := r.deliver(ctx, delivery); err != nil {
-				return taken, err
-			}
+	next, err := r.take(ctx, name)
+	for err == nil && len(next.deliveries) > 0 {
+		taken += len(next.deliveries)
+		next, err = r.sendBatch(ctx, name, next)
+	}
+	return taken, err
+}
+
+// firstBatch is the size of a run's first batch, unless all are smaller, so that its first message does not wait long; each one that follows is twice as
+// large, up to RunnerOptions.Batch.
+const firstBatch = 16
+
+// batch is what a run takes at once.
+type batch struct {
+	deliveries []campaign.Delivery
+	suppressed *suppressed
+	// last: nothing was left to be taken with it.
+	last bool
+}
+
+// take takes the next batch of a pass.
+func (r *run) take(ctx context.Context, pass string) (batch, error) {
+	size := r.size
+	r.size = min(2*size, r.options.Batch)
+	deliveries, err := r.options.Deliveries.Claim(ctx, campaign.Claim{CampaignID: r.campaign.ID, Run: pass, Limit: size, At: time.Now().UTC()})
+	if err != nil {
+		return batch{}, fmt.Errorf("take deliveries: %w", err)
+	}
+	return batch{deliveries, newSuppressed(r.options.Suppressions, deliveries), len(deliveries) < size}, nil
+}
+
+// sendBatch sends one batch and gives the next.
+func (r *run) sendBatch(ctx context.Context, pass string, current batch) (batch, error) {
+	if err := r.stillMine(ctx); err != nil {
+		return batch{}, err
+	}
+	r.suppressed = current.suppressed
+	var next batch
+	var nextErr error
+	takeNext := func() {
+		if !current.last {
+			next, nextErr = r.take(ctx, pass)
 		}
 	}
+	var ahead sync.WaitGroup
+	defer ahead.Wait()
+	half := len(current.deliveries) / 2
+	for i, delivery := range current.deliveries {
+		if i == half && half > 0 {
+			ahead.Go(takeNext)
+		}
+		if err := r.deliver(ctx, delivery); err != nil {
+			return batch{}, err
+		}
+	}
+	if half == 0 {
+		takeNext()
+	}
+	ahead.Wait()
+	return next, nextErr
 }
 
 // stillMine ends the run of a campaign that was paused, resumed and taken by another worker, all between two messages: its state alone

@@ -37,8 +37,8 @@ type RunnerOptions struct {
 	Sends        Sends
 	// Slice is how long a job runs before it makes room for another campaign; zero: DefaultSlice.
 	Slice time.Duration
-	// Batch is how many deliveries are taken at once, 1 to campaign.MaxBatch; zero: 1. After a crash as many may be sent again, under
-	// the same ids.
+	// Batch is how many deliveries are taken at once, 1 to campaign.MaxBatch; zero: 1. After a crash as many, but not more than those of the last
+	// recordEvery, may be sent again, under the same ids.
 	Batch int
 	// SendTimeout bounds one message, its wait for the session's pace included; zero: DefaultSendTimeout.
 	SendTimeout time.Duration

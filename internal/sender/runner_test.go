@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -919,6 +920,38 @@ func TestOutcomesAreRecordedSoonAndInBatches(t *testing.T) {
 		}
 		if longest := slices.Max(w.memory.recorded); longest < 10 {
 			t.Errorf("the longest batch had %d outcomes", longest)
+		}
+	})
+}
+
+// slowClaims takes deliveries as slowly as a database far away.
+type slowClaims struct {
+	campaign.Deliveries
+	takes  time.Duration
+	claims atomic.Int32
+}
+
+func (s *slowClaims) Claim(ctx context.Context, claim campaign.Claim) ([]campaign.Delivery, error) {
+	s.claims.Add(1)
+	time.Sleep(s.takes)
+	return s.Deliveries.Claim(ctx, claim)
+}
+
+func TestTheNextBatchIsTakenWhileMessagesAreSent(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.host(nil)
+		w.online("ses_a")
+		w.whatsapp.taking(10 * time.Millisecond)
+		slow := &slowClaims{Deliveries: w.deliveries(), takes: 300 * time.Millisecond}
+		w.runner(1, func(o *RunnerOptions) { o.Batch, o.Deliveries = 64, slow })
+		w.planned("cmp_a", "ses_a", 150)
+		w.untilCampaign("cmp_a", campaign.Completed)
+		w.once("cmp_a", 150)
+		same(t, "claims, of 16, 32, 64 and what is left", slow.claims.Load(), 4)
+		ended := w.campaign("cmp_a")
+		// One after the other it would be 150 messages and four claims, 2.7 s.
+		if took := ended.EndedAt.Sub(ended.StartedAt); took > 2300*time.Millisecond {
+			t.Errorf("it took %s", took)
 		}
 	})
 }

@@ -15,20 +15,19 @@ const suppressedAge = time.Second
 type suppressed struct {
 	store  campaign.Suppressions
 	phones []string
-	// keys are the forms of the batch's numbers under which they are suppressed, made once: reading a number takes tens of microseconds.
+	// keys are the forms of the batch's numbers under which they are suppressed.
 	keys  map[string]string
 	found map[string]campaign.Suppression
 	at    time.Time
 }
 
-// of makes it answer for a batch.
-func (s *suppressed) of(batch []campaign.Delivery) {
-	s.phones, s.at = s.phones[:0], time.Time{}
-	s.keys = make(map[string]string, len(batch))
+func newSuppressed(store campaign.Suppressions, batch []campaign.Delivery) *suppressed {
+	s := &suppressed{store: store, keys: make(map[string]string, len(batch))}
 	for _, delivery := range batch {
 		key := campaign.PersonKey(delivery.Phone)
 		s.phones, s.keys[delivery.Phone] = append(s.phones, key), key
 	}
+	return s
 }
 
 func (s *suppressed) find(ctx context.Context, phone string) (campaign.Suppression, bool, error) {
