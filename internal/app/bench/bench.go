@@ -44,12 +44,13 @@ type workload struct {
 	run        func(ctx context.Context, s sizes, directory string) ([]Row, error)
 }
 
+// The memory of a session is measured first, in a process that has done nothing else yet.
 var workloads = []workload{
+	{"idle", "memory and goroutines of an idle session, against a bare whatsmeow client", idleSessions},
 	{"send", "messages of campaigns, against a bare whatsmeow loop", sendRate},
 	{"latency", "from the API's 202 to the worker's start, against bare JetStream", jobLatency},
 	{"planning", "writing the plan of an audience, against reading it and writing the rows", planning},
 	{"link", "from the command to ready, against a bare whatsmeow pairing", linking},
-	{"idle", "memory and goroutines of an idle session, against a bare whatsmeow client", idleSessions},
 	{"api", "requests of the API, against a bare handler on the same row", apiRate},
 	{"pages", "pages of a list, against a bare keyset query", listPages},
 }

@@ -17,18 +17,24 @@ import (
 const leastCounted = 50
 
 // idleSessions links sessions one after the other and measures, at some numbers of them, the heap and the stacks of this process and its goroutines,
-// above those of the process with one session, which does not count. The product and the bare clients, on whatsmeow's own store, each have a simulator of their own in the
-// process, whose share is the same on both sides. There is one round: to link a thousand takes minutes.
-func idleSessions(ctx context.Context, s sizes, directory string) ([]Row, error) {
-	ours, err := idleProduct(ctx, s, filepath.Join(directory, "product"))
+// above those of the process with one session, which does not count. The product and the bare clients, on whatsmeow's own store, each have a simulator of
+// their own in the process, whose share is the same on both sides. The bare clients come first, beside a product without sessions: what sessions of a
+// product leave behind is collected for some seconds after their end. There is one round: to link a thousand takes minutes.
+func idleSessions(ctx context.Context, s sizes, directory string) (rows []Row, err error) {
+	p, err := startProduct(ctx, productOptions{directory: filepath.Join(directory, "product"),
+		change: func(options *app.Options) { options.MaxConnections = s.idle[len(s.idle)-1] + 1 }})
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, p.stop()) }()
 	theirs, err := idleBare(ctx, s, filepath.Join(directory, "bare"))
 	if err != nil {
 		return nil, err
 	}
-	var rows []Row
+	ours, err := idleProduct(ctx, s, p)
+	if err != nil {
+		return nil, err
+	}
 	for i := len(s.idle) - 1; i >= 0; i-- {
 		sessions := s.idle[i]
 		memory := summarise([]float64{ours[i].bytes / 1024}, []float64{theirs[i].bytes / 1024})
@@ -84,13 +90,7 @@ func measureFootprint() footprint {
 	return footprint{float64(samples[0].Value.Uint64() + samples[1].Value.Uint64()), float64(runtime.NumGoroutine())}
 }
 
-func idleProduct(ctx context.Context, s sizes, directory string) (at []footprint, err error) {
-	p, err := startProduct(ctx, productOptions{directory: directory,
-		change: func(options *app.Options) { options.MaxConnections = s.idle[len(s.idle)-1] + 1 }})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, p.stop()) }()
+func idleProduct(ctx context.Context, s sizes, p *product) ([]footprint, error) {
 	var linked []string
 	return climb(s.idle, func(n int) error {
 		id, _, err := p.link(ctx, ownNumber(n))

@@ -41,7 +41,7 @@ func (s sizes) sendSessions() int {
 
 func fullSizes() sizes {
 	return sizes{rounds: 5,
-		send: []sendVariant{{1, false}, {5, false}, {1, true}, {5, true}}, messages: 2000,
+		send: []sendVariant{{1, false, 9}, {5, false, 9}, {1, true, 5}, {5, true, 5}}, messages: 2000,
 		sendAgainst: []string{onOurKeys, onSQLStore, onUnflushed, inMemory},
 		samples:     200, backlog: 100_000,
 		audiences: []int{10_000, 100_000, 1_000_000},
@@ -55,13 +55,13 @@ func fullSizes() sizes {
 // quickSizes are for a minute on two cores.
 func quickSizes() sizes {
 	return sizes{rounds: 3,
-		send: []sendVariant{{1, false}, {5, false}, {1, true}}, messages: 400,
+		send: []sendVariant{{1, false, 9}, {5, false, 9}, {1, true, 3}}, messages: 400,
 		sendAgainst: []string{onOurKeys, onSQLStore, inMemory},
-		samples:     50, backlog: 10_000,
-		audiences: []int{5_000, 20_000},
+		samples:     50, backlog: 5_000,
+		audiences: []int{5_000, 15_000},
 		links:     5,
 		idle:      []int{1, 10, 50},
 		clients:   []int{1, 16, 64}, requestTime: 100 * time.Millisecond,
-		lists: []int{10_000, 50_000}, reads: 50,
+		lists: []int{5_000, 20_000}, reads: 50,
 	}
 }
