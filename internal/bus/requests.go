@@ -375,7 +375,8 @@ func (s *sendServer) reply(ctx context.Context, a *arrival) events.SendReply {
 	if a.trace.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, a.trace)
 	}
-	ctx = s.bus.options.Annotate(ctx, aboutRequest(a.request)...)
+	about := aboutRequest(a.request)
+	ctx = s.bus.options.Annotate(ctx, about...)
 	if a.patience != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, a.at.Add(a.patience))
@@ -384,7 +385,7 @@ func (s *sendServer) reply(ctx context.Context, a *arrival) events.SendReply {
 	if ctx.Err() != nil {
 		return events.FailedReply(fault.New(fault.RetryNow, "request_expired", "The message was not sent: its turn came after its deadline"))
 	}
-	ctx, end := s.bus.span(ctx, "send", trace.SpanKindServer, aboutRequest(a.request))
+	ctx, end := s.bus.span(ctx, "send", trace.SpanKindServer, about)
 	reply := s.answer(ctx, a.request)
 	end(reply.Err())
 	return reply
@@ -409,7 +410,7 @@ func (s *sendServer) stop(subs ...*nats.Subscription) {
 // withDeadline gives a context that has a deadline: its own, or the given one.
 func withDeadline(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if _, has := ctx.Deadline(); has {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, timeout)
 }
