@@ -93,7 +93,9 @@ type Campaign struct {
 	Planned  int
 	Rejected int
 	// Slice counts the jobs that this campaign has had; it makes each re-queued job a new message.
-	Slice     int
+	Slice int
+	// Run names the run that has the present slice in hand: each that begins it, or takes it over from one that died, writes a name of its own.
+	Run       string
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	StartedAt time.Time

@@ -148,14 +148,14 @@ func (r *run) sendBatch(ctx context.Context, pass string, current batch) (batch,
 	return next, nextErr
 }
 
-// stillMine ends the run of a campaign that was paused, resumed and taken by another worker, all between two messages: its state alone
-// would not tell.
+// stillMine ends the run of a campaign that another has taken, which its state alone does not tell: it was paused and resumed between two messages, or
+// the queue gave the job out again although this worker has it, as a broker may that was killed.
 func (r *run) stillMine(ctx context.Context) error {
 	current, err := r.options.Campaigns.Get(ctx, r.campaign.ID)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read the campaign: %w", err)
-	case current.Slice != r.campaign.Slice:
+	case current.Run != r.campaign.Run:
 		return &stop{}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/dannsalud/broadcaster/internal/campaign"
@@ -242,13 +243,24 @@ func (r *Runner) remember(id campaign.ID, end ending, failures int) {
 	delete(r.failing, id)
 }
 
-// start marks the campaign as running. mine tells whether this job is the one to run it now: it is also when the run before this one crashed.
+// start marks the campaign as running, by this run. mine tells whether this job is the one to run it now: it is also when the run before this one
+// crashed, and one that lives all the same ends with the batch that it has in hand.
 func (r *Runner) start(ctx context.Context, job events.RunCampaign) (current campaign.Campaign, mine bool, err error) {
 	if outdated, err := r.begin(ctx, job); err != nil || outdated {
 		return campaign.Campaign{}, false, err
 	}
-	queued := func(c campaign.Campaign) bool { return c.State == campaign.Queued && c.Slice == job.Slice }
-	current, started, err := change(ctx, r.options.Campaigns, job.CampaignID, queued, ending{event: campaign.Start})
+	started := false
+	current, err = campaign.Modify(ctx, r.options.Campaigns, job.CampaignID, func(c *campaign.Campaign) error {
+		if c.Slice != job.Slice || c.State != campaign.Queued && c.State != campaign.Running {
+			mine = false
+			return campaign.ErrUnchanged
+		}
+		next, err := campaign.Apply(*c, campaign.Start, time.Now().UTC())
+		mine, started = err == nil, c.State == campaign.Queued
+		next.Run = uuid.NewString()
+		*c = next
+		return err
+	})
 	if errors.Is(err, store.ErrNotFound) {
 		return campaign.Campaign{}, false, nil // deleted meanwhile
 	}
@@ -258,7 +270,7 @@ func (r *Runner) start(ctx context.Context, job events.RunCampaign) (current cam
 	if started {
 		err = tellCampaign(ctx, r.options.Queue, current)
 	}
-	return current, current.State == campaign.Running && current.Slice == job.Slice, err
+	return current, mine, err
 }
 
 // earliness is how much before its time a scheduled campaign may begin: the clocks of two machines differ.
@@ -297,7 +309,7 @@ func (r *Runner) conclude(ctx context.Context, ran campaign.Campaign, end ending
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	mine := func(c campaign.Campaign) bool {
-		return end.event != "" && c.State == campaign.Running && c.Slice == ran.Slice
+		return end.event != "" && c.State == campaign.Running && c.Run == ran.Run
 	}
 	stored, changed, err := change(ctx, r.options.Campaigns, ran.ID, mine, end)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dannsalud/broadcaster/internal/campaign"
 	"github.com/dannsalud/broadcaster/internal/events"
 	"github.com/dannsalud/broadcaster/internal/fault"
@@ -247,7 +249,7 @@ func TestCrashRepeatsOnlyWhatWasBeingSent(t *testing.T) {
 			seen[one.message.ID] = true
 		}
 		same(t, "recipients reached", len(seen), 200)
-		if repeated > 11 { // 200 ms of messages, and the one in hand
+		if repeated > 12 { // those of 200 ms, the first and the last included, and the one in hand
 			t.Errorf("%d messages were repeated", repeated)
 		}
 	})
@@ -954,4 +956,38 @@ func TestTheNextBatchIsTakenWhileMessagesAreSent(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
+}
+
+// A broker that was killed may forget that a worker has a job, and give it to another one.
+func TestTwoWorkersWithOneJobDoNotBothRunIt(t *testing.T) {
+	for name, batch := range map[string]int{"one at a time": 1, "in batches": 4} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.host(nil)
+				w.online("ses_a")
+				w.whatsapp.taking(time.Second)
+				w.planned("cmp_a", "ses_a", 30)
+				job, _ := w.queue.take(w.t.Context())
+				var workers errgroup.Group
+				for range 2 {
+					runner, err := NewRunner(RunnerOptions{Sessions: w.sessions(), Campaigns: w.campaigns(), Deliveries: w.deliveries(),
+						Suppressions: memorySuppressions{memory: w.memory}, Queue: w.queue, Sends: w.queue, Batch: batch})
+					if err != nil {
+						t.Fatal(err)
+					}
+					workers.Go(func() error { return runner.Handle(w.t.Context(), job) })
+					time.Sleep(5500 * time.Millisecond)
+				}
+				if err := workers.Wait(); err != nil {
+					t.Error(err)
+				}
+				same(t, "state", w.campaign("cmp_a").State, campaign.Completed)
+				same(t, "counts", w.counts("cmp_a"), campaign.Counts{campaign.Sent: 30})
+				// The batch in hand, and what was just sent and is not written down.
+				if again := len(w.whatsapp.messages()) - 30; again > batch+1 {
+					t.Errorf("%d messages were sent again, with batches of %d", again, batch)
+				}
+			})
+		})
+	}
 }

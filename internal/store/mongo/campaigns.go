@@ -30,6 +30,7 @@ type campaignDocument struct {
 	Planned   int            `bson:"planned"`
 	Rejected  int            `bson:"rejected"`
 	Slice     int            `bson:"slice"`
+	Run       string         `bson:"run,omitempty"`
 	CreatedAt time.Time      `bson:"created_at,omitempty"`
 	UpdatedAt time.Time      `bson:"updated_at,omitempty"`
 	StartedAt time.Time      `bson:"started_at,omitempty"`
@@ -43,13 +44,13 @@ type campaignDocument struct {
 // campaignDocumentOf is a campaign for a write that leads to the given revision.
 func campaignDocumentOf(c campaign.Campaign, revision int64) campaignDocument {
 	return campaignDocument{ID: string(c.ID), Revision: revision, SessionID: c.SessionID, UserID: c.UserID, Name: c.Name, State: c.State,
-		Reason: c.Reason, ResumeAt: c.ResumeAt, Planned: c.Planned, Rejected: c.Rejected, Slice: c.Slice, CreatedAt: c.CreatedAt,
+		Reason: c.Reason, ResumeAt: c.ResumeAt, Planned: c.Planned, Rejected: c.Rejected, Slice: c.Slice, Run: c.Run, CreatedAt: c.CreatedAt,
 		UpdatedAt: c.UpdatedAt, StartedAt: c.StartedAt, EndedAt: c.EndedAt, Columns: c.Columns, Text: c.Text, Settings: c.Settings.Encode()}
 }
 
 func (d campaignDocument) record() campaign.Campaign {
 	return campaign.Campaign{ID: campaign.ID(d.ID), Revision: d.Revision, SessionID: d.SessionID, UserID: d.UserID, Name: d.Name, State: d.State,
-		Reason: d.Reason, ResumeAt: d.ResumeAt, Planned: d.Planned, Rejected: d.Rejected, Slice: d.Slice, CreatedAt: d.CreatedAt,
+		Reason: d.Reason, ResumeAt: d.ResumeAt, Planned: d.Planned, Rejected: d.Rejected, Slice: d.Slice, Run: d.Run, CreatedAt: d.CreatedAt,
 		UpdatedAt: d.UpdatedAt, StartedAt: d.StartedAt, EndedAt: d.EndedAt, Columns: d.Columns, Text: d.Text, Settings: campaign.DecodeSettings(d.Settings)}
 }
 

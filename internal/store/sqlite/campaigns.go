@@ -11,12 +11,12 @@ import (
 type Campaigns struct{ db *DB }
 
 const campaignColumns = `id, revision, session_id, user_id, name, state, reason, resume_at, planned, rejected, slice, created_at,
-	updated_at, started_at, ended_at, columns, text, settings`
+	updated_at, started_at, ended_at, columns, text, settings, run`
 
 const (
-	insertCampaign = `INSERT INTO campaigns (` + campaignColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertCampaign = `INSERT INTO campaigns (` + campaignColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateCampaign = `UPDATE campaigns SET (` + campaignColumns + `)
-		= (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) WHERE id = ?1 AND revision = ?2 - 1`
+		= (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) WHERE id = ?1 AND revision = ?2 - 1`
 	campaignExists      = `SELECT 1 FROM campaigns WHERE id = ?`
 	selectCampaign      = `SELECT ` + campaignColumns + ` FROM campaigns WHERE id = ?`
 	selectCampaignState = `SELECT state FROM campaigns WHERE id = ?`
@@ -29,13 +29,13 @@ const (
 // campaignValues are the values of campaignColumns, for a write that leads to the given revision.
 func campaignValues(c campaign.Campaign, revision int64) []any {
 	return []any{c.ID, revision, c.SessionID, c.UserID, c.Name, c.State, c.Reason, instant(c.ResumeAt), c.Planned, c.Rejected, c.Slice,
-		instant(c.CreatedAt), instant(c.UpdatedAt), instant(c.StartedAt), instant(c.EndedAt), inJSON(&c.Columns), c.Text, inJSON(&c.Settings)}
+		instant(c.CreatedAt), instant(c.UpdatedAt), instant(c.StartedAt), instant(c.EndedAt), inJSON(&c.Columns), c.Text, inJSON(&c.Settings), c.Run}
 }
 
 func scanCampaign(from row) (c campaign.Campaign, err error) {
 	err = from.Scan(&c.ID, &c.Revision, &c.SessionID, &c.UserID, &c.Name, &c.State, &c.Reason, (*instant)(&c.ResumeAt), &c.Planned,
 		&c.Rejected, &c.Slice, (*instant)(&c.CreatedAt), (*instant)(&c.UpdatedAt), (*instant)(&c.StartedAt), (*instant)(&c.EndedAt),
-		inJSON(&c.Columns), &c.Text, inJSON(&c.Settings))
+		inJSON(&c.Columns), &c.Text, inJSON(&c.Settings), &c.Run)
 	return c, err
 }
 
