@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +35,11 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (repl
 	if err := request.Validate(); err != nil {
 		return events.SendReply{}, err
 	}
-	ctx, end := b.span(ctx, "request send", trace.SpanKindClient, aboutRequest(request))
+	var about []slog.Attr
+	if b.options.Tracer != nil {
+		about = aboutRequest(request)
+	}
+	ctx, end := b.span(ctx, "request send", trace.SpanKindClient, about)
 	defer func() { end(cmp.Or(err, reply.Err())) }()
 	ctx, cancel := withDeadline(ctx, sendTimeout)
 	defer cancel()

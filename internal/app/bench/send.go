@@ -31,12 +31,16 @@ func (v sendVariant) name() string {
 	return fmt.Sprintf("known_contacts_%d", v.sessions)
 }
 
-// messages are those of a round. New contacts take several times as long, for their keys.
+// messages are those of a round. New contacts take several times as long, for their keys; several sessions share them, and do not all end at once.
 func (v sendVariant) messages(known int) int {
-	if v.fresh {
+	switch {
+	case v.fresh:
 		return known / 4
+	case v.sessions > 1:
+		return known * 2
+	default:
+		return known
 	}
-	return known
 }
 
 // sendRate compares the rate of a campaign, from its first slice's start to its end, with that of bare SendMessage loops. With several sessions there are

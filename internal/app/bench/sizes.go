@@ -55,7 +55,7 @@ func fullSizes() sizes {
 // quickSizes are for a minute on two cores.
 func quickSizes() sizes {
 	return sizes{rounds: 3,
-		send: []sendVariant{{1, false, 9}, {5, false, 9}, {1, true, 3}}, messages: 400,
+		send: []sendVariant{{1, false, 9}, {5, false, 7}, {1, true, 3}}, messages: 400,
 		sendAgainst: []string{onOurKeys, onSQLStore, inMemory},
 		samples:     50, backlog: 5_000,
 		audiences: []int{5_000, 15_000},
