@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,11 +34,7 @@ func (b *Bus) RequestSend(ctx context.Context, request events.SendRequest) (repl
 	if err := request.Validate(); err != nil {
 		return events.SendReply{}, err
 	}
-	var about []slog.Attr
-	if b.options.Tracer != nil {
-		about = aboutRequest(request)
-	}
-	ctx, end := b.span(ctx, "request send", trace.SpanKindClient, about)
+	ctx, end := b.span(ctx, "request send", trace.SpanKindClient, aboutRequest(request))
 	defer func() { end(cmp.Or(err, reply.Err())) }()
 	ctx, cancel := withDeadline(ctx, sendTimeout)
 	defer cancel()

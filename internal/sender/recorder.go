@@ -37,17 +37,17 @@ func newRecorder(deliveries campaign.Deliveries, recorded *prometheus.CounterVec
 	return &recorder{deliveries: deliveries, recorded: recorded, limit: limit, due: due, full: make(chan struct{}), flushes: make(chan chan error)}
 }
 
-// add hands an outcome over. One that fills a batch waits until the batch before is written, and does not wake the writer otherwise.
+// add hands an outcome over. Only one that fills a batch wakes the writer, and waits while the batch before is written.
 func (r *recorder) add(outcome campaign.Outcome) {
 	r.mu.Lock()
 	r.outcomes = append(r.outcomes, outcome)
 	waiting := len(r.outcomes)
 	r.mu.Unlock()
-	if waiting == 1 {
-		r.due.Reset(recordEvery)
-	}
-	if waiting >= r.limit {
+	switch {
+	case waiting >= r.limit:
 		r.full <- struct{}{}
+	case waiting == 1:
+		r.due.Reset(recordEvery)
 	}
 }
 

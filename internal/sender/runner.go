@@ -67,10 +67,8 @@ type Runner struct {
 	// failing has the failures in a row at the end of a campaign's last slice here.
 	failing map[campaign.ID]int
 
-	// stopping is closed when the stop begins; abandoned ends when it no longer waits for messages in hand.
-	stopping  chan struct{}
-	abandoned context.Context //nolint:containedctx // a signal for context.AfterFunc, which spares a goroutine for each message
-	abandon   context.CancelFunc
+	// stopping is closed when the stop begins, abandoned when it no longer waits for messages in hand.
+	stopping, abandoned chan struct{}
 }
 
 // NewRunner checks the options and makes a runner.
@@ -98,9 +96,8 @@ func NewRunner(options RunnerOptions) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	abandoned, abandon := context.WithCancel(context.Background()) //nolint:gosec // Run calls it
 	return &Runner{options: options, metrics: metrics, running: map[campaign.ID]chan struct{}{}, failing: map[campaign.ID]int{},
-		stopping: make(chan struct{}), abandoned: abandoned, abandon: abandon}, nil
+		stopping: make(chan struct{}), abandoned: make(chan struct{})}, nil
 }
 
 // lastMessageTime is how long a stop waits for the messages in hand. The holder of a session may have died with one of them, and a worker must
@@ -112,7 +109,7 @@ const lastMessageTime = 5 * time.Second
 func (r *Runner) Run(ctx context.Context) error {
 	<-ctx.Done()
 	close(r.stopping)
-	time.AfterFunc(lastMessageTime, r.abandon)
+	time.AfterFunc(lastMessageTime, func() { close(r.abandoned) })
 	return nil
 }
 
@@ -121,8 +118,14 @@ func (r *Runner) isStopping() bool { return isClosed(r.stopping) }
 // untilAbandoned bounds a message in hand: by a time, and by the end of a stop's patience.
 func (r *Runner) untilAbandoned(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	forget := context.AfterFunc(r.abandoned, cancel)
-	return ctx, func() { forget(); cancel() }
+	go func() {
+		select {
+		case <-r.abandoned:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // rest waits; a stop ends it early.

@@ -127,7 +127,7 @@ func hand(ctx context.Context, p *parcel) error {
 	asking, cancel := p.run.runner.untilAbandoned(ctx, p.run.options.SendTimeout)
 	defer cancel()
 	reply, err := p.run.options.Sends.RequestSend(asking, p.request)
-	if err != nil && p.run.runner.abandoned.Err() != nil {
+	if err != nil && isClosed(p.run.runner.abandoned) {
 		return &stop{ending{event: campaign.Queue}} // the next run asks for it again, under the same id
 	}
 	if err != nil {
