@@ -75,6 +75,39 @@ func TestASendIsOneWriteAndNoRead(t *testing.T) {
 	})
 }
 
+// TestAKnownIdentityIsNotWrittenAgain: libsignal tells it at each message. One that changed is written, also behind one that is known again.
+func TestAKnownIdentityIsNotWrittenAgain(t *testing.T) {
+	t.Parallel()
+	database := &watched{Keys: openSQLite(t)}
+	keyStore := openStore(t, database, newRing(t))
+	owner := own(t, keyStore, "ses_1", 1)
+	written := func(identity byte) int {
+		t.Helper()
+		must(t, owner.Flush(t.Context()))
+		database.count()
+		must(t, owner.PutIdentity(t.Context(), "1:0", [32]byte{identity}))
+		must(t, owner.Flush(t.Context()))
+		writes, _ := database.count()
+		return writes
+	}
+	for i, step := range []struct {
+		identity byte
+		writes   int
+	}{{1, 1}, {1, 0}, {2, 1}, {2, 0}, {1, 1}} {
+		if writes := written(step.identity); writes != step.writes {
+			t.Errorf("step %d: %d writes, not %d", i, writes, step.writes)
+		}
+	}
+	must(t, owner.DeleteIdentity(t.Context(), "1:0"))
+	if writes := written(1); writes != 1 {
+		t.Errorf("an identity that was deleted took %d writes", writes)
+	}
+	owner = own(t, keyStore, "ses_1", 2)
+	if writes := written(1); writes != 0 {
+		t.Errorf("what the owner before wrote took %d writes", writes)
+	}
+}
+
 func TestRidersAreWrittenAfterAMoment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

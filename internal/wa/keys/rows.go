@@ -11,6 +11,14 @@ import (
 
 // get gives a row, from memory if it has been there before.
 func (o *Owner) get(ctx context.Context, kind, key string) (row, error) {
+	transaction := transactionOf(ctx, o)
+	o.mu.Lock()
+	found, known := o.remembered(transaction, address{kind, key})
+	err := o.ended
+	o.mu.Unlock()
+	if err != nil || known {
+		return found, err
+	}
 	rows, err := o.getMany(ctx, kind, []string{key})
 	return rows[key], err
 }
@@ -40,18 +48,24 @@ func (o *Owner) recall(ctx context.Context, kind string, keys []string, rows map
 		return nil, o.ended
 	}
 	for _, key := range keys {
-		at := address{kind, key}
-		if changed, known := transaction.get(at); known {
-			rows[key] = changed
-		} else if riding, known := o.riding[at]; known {
-			rows[key] = riding.row
-		} else if cached, known := o.cache.get(at); known {
-			rows[key] = cached
+		if found, known := o.remembered(transaction, address{kind, key}); known {
+			rows[key] = found
 		} else {
 			missing = append(missing, key)
 		}
 	}
 	return missing, nil
+}
+
+// remembered gives a row that is in memory. It is called with mu held.
+func (o *Owner) remembered(transaction *transaction, at address) (row, bool) {
+	if changed, known := transaction.get(at); known {
+		return changed, true
+	}
+	if riding, known := o.riding[at]; known {
+		return riding.row, true
+	}
+	return o.cache.get(at)
 }
 
 // load reads rows and remembers them, and those that do not exist. A row that was written meanwhile is not remembered: what was read of it may be

@@ -12,9 +12,14 @@ import (
 	"github.com/dannsalud/broadcaster/internal/store"
 )
 
-// PutIdentity implements store.IdentityStore. It rides: the Signal session that is made with the identity is written behind it.
+// PutIdentity implements store.IdentityStore. It rides: the Signal session that is made with the identity is written behind it. libsignal tells the
+// identities of known contacts again at each message; these are not written again.
 func (o *Owner) PutIdentity(ctx context.Context, address string, key [32]byte) error {
-	return o.write(ctx, rides, put(kindIdentity, keyOf(address), key[:]))
+	name := keyOf(address)
+	if known, err := o.get(ctx, kindIdentity, name); err == nil && string(known.value) == string(key[:]) {
+		return nil
+	}
+	return o.write(ctx, rides, put(kindIdentity, name, key[:]))
 }
 
 // DeleteAllIdentities implements store.IdentityStore.
