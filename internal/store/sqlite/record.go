@@ -33,16 +33,16 @@ const (
 // settleChunk is how many deliveries SettleOpen changes in one transaction: other writers come between.
 const settleChunk = 2000
 
-// mergeValues are the parameters 1 to 10 of merge.
-func mergeValues(o campaign.Outcome) []any {
+// mergeValues are the parameters 1 to 10 of merge, and those that come behind.
+func mergeValues(o campaign.Outcome, more ...any) []any {
 	timeOf := func(state campaign.DeliveryState) any {
 		if o.State != state {
 			return nil
 		}
 		return instant(o.At)
 	}
-	return []any{o.State.Rank(), o.State, instant(o.At), o.Class, o.Code, o.Reason,
-		timeOf(campaign.Sent), timeOf(campaign.Delivered), timeOf(campaign.Read), timeOf(campaign.Replied)}
+	return append(append(make([]any, 0, 10+len(more)), o.State.Rank(), o.State, instant(o.At), o.Class, o.Code, o.Reason,
+		timeOf(campaign.Sent), timeOf(campaign.Delivered), timeOf(campaign.Read), timeOf(campaign.Replied)), more...)
 }
 
 // Record implements campaign.Deliveries.
@@ -53,7 +53,7 @@ func (d *Deliveries) Record(ctx context.Context, outcomes []campaign.Outcome) (m
 	err = d.db.write(ctx, "record outcomes", func(tx *transaction) error {
 		missing = 0
 		for _, outcome := range outcomes {
-			changed, err := exec(ctx, tx, recordOutcome, append(mergeValues(outcome), outcome.DeliveryID)...)
+			changed, err := exec(ctx, tx, recordOutcome, mergeValues(outcome, outcome.DeliveryID)...)
 			if err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ func (d *Deliveries) SettleOpen(ctx context.Context, id campaign.ID, outcome cam
 	if err := campaign.CheckSettled(outcome); err != nil {
 		return 0, err
 	}
-	args := append(mergeValues(outcome), id, settleChunk)
+	args := mergeValues(outcome, id, settleChunk)
 	for {
 		var changed int
 		err := d.db.write(ctx, "settle deliveries of "+string(id), func(tx *transaction) (err error) {

@@ -11,29 +11,47 @@ import (
 // prepared gives statements to run: the reader pool for reads, a transaction for writes.
 type prepared interface {
 	statement(ctx context.Context, text string) (*sql.Stmt, error)
+	// patience gives the context to run a statement with.
+	patience(ctx context.Context) context.Context
 }
 
 // transaction is a write in progress.
 type transaction struct {
 	tx   *sql.Tx
 	pool *pool
+	// bound are the statements that it has run, by their texts.
+	bound map[string]*sql.Stmt
 }
 
 // statement gives a statement that was prepared when the database was opened.
 func (t *transaction) statement(ctx context.Context, text string) (*sql.Stmt, error) {
+	if bound := t.bound[text]; bound != nil {
+		return bound, nil
+	}
 	known := t.pool.known(text)
 	if known == nil {
 		return nil, errors.New("a write statement is missing from writeStatements: " + text)
 	}
-	return t.tx.StmtContext(ctx, known), nil
+	bound := t.tx.StmtContext(ctx, known)
+	t.bound[text] = bound
+	return bound, nil
 }
+
+// patience is without an end. The statements of a write are short, and each that can be interrupted has a goroutine of the driver that waits for the
+// interruption, which takes half as long as to change a row. What ends is the wait for the transaction (write).
+func (t *transaction) patience(ctx context.Context) context.Context {
+	return context.WithoutCancel(ctx)
+}
+
+// patience is the caller's.
+func (p *pool) patience(ctx context.Context) context.Context { return ctx }
 
 // writeStatements lists every statement that a transaction runs.
 func writeStatements() []string {
 	return []string{
 		insertSession, updateSession, sessionExists, deleteSession,
 		insertCampaign, updateCampaign, campaignExists, campaignNumber,
-		insertDelivery, claimLeftover, claimPending, recordOutcome, reopenDelivery, settlePending, insertRejection,
+		insertDelivery, claimLeftover, selectPending, claimPending, recordOutcome, reopenDelivery, settlePending, insertRejection,
 		insertSuppression, deleteSuppression,
 		insertEgress, updateEgress, deleteEgress,
 		insertHistory, updateHistory,
@@ -50,7 +68,7 @@ func (db *DB) write(ctx context.Context, doing string, work func(*transaction) e
 	if err != nil {
 		return db.explain(ctx, doing, err)
 	}
-	if err := work(&transaction{tx: tx, pool: db.writer}); err != nil {
+	if err := work(&transaction{tx: tx, pool: db.writer, bound: map[string]*sql.Stmt{}}); err != nil {
 		_ = tx.Rollback() // the error of the work says more than that of taking it back
 		return db.explain(ctx, doing, err)
 	}
@@ -63,7 +81,7 @@ func exec(ctx context.Context, p prepared, text string, args ...any) (int, error
 	if err != nil {
 		return 0, err
 	}
-	result, err := statement.ExecContext(ctx, args...)
+	result, err := statement.ExecContext(p.patience(ctx), args...)
 	if err != nil {
 		return 0, err
 	}
@@ -77,7 +95,7 @@ func queryOne(ctx context.Context, p prepared, text string, args []any, into ...
 	if err != nil {
 		return err
 	}
-	return statement.QueryRowContext(ctx, args...).Scan(into...)
+	return statement.QueryRowContext(p.patience(ctx), args...).Scan(into...)
 }
 
 // row is what a scan function reads from.
@@ -91,7 +109,7 @@ func queryAll[T any](ctx context.Context, p prepared, text string, args []any, s
 	if err != nil {
 		return nil, err
 	}
-	rows, err := statement.QueryContext(ctx, args...)
+	rows, err := statement.QueryContext(p.patience(ctx), args...)
 	if err != nil {
 		return nil, err
 	}
