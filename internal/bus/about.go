@@ -31,7 +31,7 @@ func aboutSubject(subject string) []slog.Attr {
 
 // aboutRequest says what a request to send is about.
 func aboutRequest(request events.SendRequest) []slog.Attr {
-	attrs := []slog.Attr{slog.String("session", string(request.SessionID))}
+	attrs := append(make([]slog.Attr, 0, 3), slog.String("session", string(request.SessionID)))
 	if request.CampaignID != "" {
 		attrs = append(attrs, slog.String("campaign", string(request.CampaignID)))
 	}

@@ -12,10 +12,12 @@ import (
 )
 
 type hostMetrics struct {
-	hosted          prometheus.Gauge
-	stable          prometheus.Gauge
-	phonesOffline   *prometheus.GaugeVec
-	sends           *prometheus.HistogramVec
+	hosted        prometheus.Gauge
+	stable        prometheus.Gauge
+	phonesOffline *prometheus.GaugeVec
+	sends         *prometheus.HistogramVec
+	// answered is the series of sends for success.
+	answered        prometheus.Observer
 	paceWait        prometheus.Histogram
 	receipts        *prometheus.CounterVec
 	retries         prometheus.Counter
@@ -59,6 +61,7 @@ func newHostMetrics(registerer prometheus.Registerer) (*hostMetrics, error) {
 			Name: "wa_hosted_ready_duplicates_total", Help: "Reports of a connected session that was ready already.",
 		}),
 	}
+	m.answered = m.sends.WithLabelValues("ok")
 	for _, attention := range []session.Attention{session.AttentionWarn, session.AttentionAlert} {
 		m.phonesOffline.WithLabelValues(string(attention))
 	}
@@ -80,11 +83,11 @@ const endedElsewhere = "elsewhere"
 
 // sent counts a request to send by what came of it.
 func (m *hostMetrics) sent(err error, took time.Duration) {
-	class := "ok"
-	if err != nil {
-		class = fault.Of(err).Label()
+	if err == nil {
+		m.answered.Observe(took.Seconds())
+		return
 	}
-	m.sends.WithLabelValues(class).Observe(took.Seconds())
+	m.sends.WithLabelValues(fault.Of(err).Label()).Observe(took.Seconds())
 }
 
 type runnerMetrics struct {

@@ -28,7 +28,9 @@ type recorder struct {
 
 	mu       sync.Mutex
 	outcomes []campaign.Outcome
-	err      error
+	// spare has the room of the batch that was written last.
+	spare []campaign.Outcome
+	err   error
 }
 
 func newRecorder(deliveries campaign.Deliveries, recorded *prometheus.CounterVec, limit int) *recorder {
@@ -87,12 +89,17 @@ func (r *recorder) run(ctx context.Context, done <-chan struct{}) {
 func (r *recorder) writeAll(ctx context.Context) {
 	r.mu.Lock()
 	batch := r.outcomes
-	r.outcomes = nil
+	r.outcomes, r.spare = r.spare, nil
 	r.mu.Unlock()
 	left, err := r.write(ctx, batch)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.outcomes, r.err = append(left, r.outcomes...), err
+	r.err = err
+	if len(left) > 0 {
+		r.outcomes = append(left, r.outcomes...)
+	} else {
+		r.spare = batch[:0]
+	}
 }
 
 // write writes a batch down and gives what is left of it.

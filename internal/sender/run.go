@@ -133,11 +133,14 @@ func (r *run) sendBatch(ctx context.Context, pass string, current batch) (batch,
 	var ahead sync.WaitGroup
 	defer ahead.Wait()
 	half := len(current.deliveries) / 2
+	sending, end := r.runner.untilAbandoned(ctx)
+	defer end()
+	var message parcel // one for all: it is large, and garbage at each message would be felt
 	for i, delivery := range current.deliveries {
 		if i == half && half > 0 {
 			ahead.Go(takeNext)
 		}
-		if err := r.deliver(ctx, delivery); err != nil {
+		if err := r.deliver(sending, delivery, &message); err != nil {
 			return batch{}, err
 		}
 	}
@@ -161,11 +164,12 @@ func (r *run) stillMine(ctx context.Context) error {
 	return nil
 }
 
-// deliver brings one delivery to an outcome, trying again what may pass by itself.
-func (r *run) deliver(ctx context.Context, delivery campaign.Delivery) error {
+// deliver brings one delivery to an outcome, trying again what may pass by itself. The message is made in a given place.
+func (r *run) deliver(ctx context.Context, delivery campaign.Delivery, message *parcel) error {
 	began := time.Now()
 	for {
-		err := through(ctx, runnerStages, &parcel{run: r, delivery: delivery})
+		*message = parcel{run: r, delivery: delivery}
+		err := through(ctx, runnerStages, message)
 		if err == nil {
 			return nil
 		}

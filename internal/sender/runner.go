@@ -115,9 +115,9 @@ func (r *Runner) Run(ctx context.Context) error {
 
 func (r *Runner) isStopping() bool { return isClosed(r.stopping) }
 
-// untilAbandoned bounds a message in hand: by a time, and by the end of a stop's patience.
-func (r *Runner) untilAbandoned(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// untilAbandoned bounds the messages in hand by the end of a stop's patience.
+func (r *Runner) untilAbandoned(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
 		case <-r.abandoned:

@@ -72,20 +72,22 @@ type order struct {
 
 // gateCampaign is passed before each message, so that a pause holds from the next one on. The store is the only truth about it.
 func gateCampaign(ctx context.Context, p *parcel) error {
+	r := p.run
+	now := time.Now()
+	if r.runner.isStopping() || now.After(r.deadline) {
+		return &stop{ending{event: campaign.Queue}}
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := p.run
 	state, err := r.options.Campaigns.State(ctx, r.campaign.ID)
 	switch {
 	case err != nil:
 		return &broken{err, "read the state of the campaign"}
 	case state != campaign.Running:
 		return &stop{}
-	case r.runner.isStopping() || time.Now().After(r.deadline):
-		return &stop{ending{event: campaign.Queue}}
 	}
-	if now := time.Now(); !r.campaign.Settings.Hours.Allowed(now) {
+	if !r.campaign.Settings.Hours.Allowed(now) {
 		return &stop{ending{event: campaign.Pause, reason: reasonQuietHours, resumeAt: r.campaign.Settings.Hours.Next(now).UTC()}}
 	}
 	return r.recorder.failure()
@@ -124,7 +126,7 @@ func compose(_ context.Context, p *parcel) error {
 }
 
 func hand(ctx context.Context, p *parcel) error {
-	asking, cancel := p.run.runner.untilAbandoned(ctx, p.run.options.SendTimeout)
+	asking, cancel := context.WithTimeout(ctx, p.run.options.SendTimeout)
 	defer cancel()
 	reply, err := p.run.options.Sends.RequestSend(asking, p.request)
 	if err != nil && isClosed(p.run.runner.abandoned) {

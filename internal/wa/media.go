@@ -79,7 +79,7 @@ func (c *Client) Typing(ctx context.Context, phone string, typing bool) error {
 	if err != nil {
 		return err
 	}
-	address, err := c.resolve(ctx, to)
+	address, _, err := c.resolve(ctx, to)
 	if err != nil {
 		return err
 	}

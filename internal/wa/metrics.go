@@ -11,7 +11,9 @@ import (
 )
 
 type metrics struct {
-	sends      *prometheus.HistogramVec
+	sends *prometheus.HistogramVec
+	// sent is the series of sends for the class sendOK.
+	sent       prometheus.Observer
 	receipts   *prometheus.CounterVec
 	reconnects *prometheus.CounterVec
 	outdated   *prometheus.CounterVec
@@ -70,7 +72,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 
 // begin makes the series of what is rare exist before it happens: an increase from nothing is none to Prometheus.
 func (m *metrics) begin() {
-	m.sends.WithLabelValues(sendOK)
+	m.sent = m.sends.WithLabelValues(sendOK)
 	for _, class := range []fault.Class{fault.RetryNow, fault.RetryLater, fault.PauseSession, fault.Relink, fault.Upgrade, fault.SkipRecipient,
 		fault.UnknownOutcome, fault.Internal} {
 		m.sends.WithLabelValues(class.Label())

@@ -28,58 +28,59 @@ func (c *Client) Send(ctx context.Context, message session.Outgoing) (sentAt tim
 	if err != nil {
 		return time.Time{}, err
 	}
-	address, err := c.resolve(ctx, to)
+	address, readable, err := c.resolve(ctx, to)
 	if err != nil {
 		return time.Time{}, err
 	}
-	response, err := c.whatsmeow.SendMessage(ctx, address, bodyOf(message), whatsmeow.SendRequestExtra{ID: message.ID, Timeout: ackTimeout})
+	// The number and not the hidden id: whatsmeow looks up the one from the other, whichever it gets, and from the number it is in memory since resolve.
+	response, err := c.whatsmeow.SendMessage(ctx, to, bodyOf(message), whatsmeow.SendRequestExtra{ID: message.ID, Timeout: ackTimeout})
 	if err != nil {
 		return time.Time{}, classifySend(err)
 	}
-	if err := c.confirmReadable(ctx, address); err != nil {
+	if !readable {
+		err = c.confirmReadable(ctx, address)
+	}
+	if err != nil {
 		return time.Time{}, err
 	}
 	return response.Timestamp, nil
 }
 
-// resolve gives the hidden id that a phone number is written to under, and makes sure that somebody is there. For a known contact it
-// answers from memory.
-func (c *Client) resolve(ctx context.Context, phone types.JID) (types.JID, error) {
-	address, err := c.whatsmeow.Store.LIDs.GetLIDForPN(ctx, phone)
+// resolve gives the hidden id that a phone number is written to under, and makes sure that somebody is there; readable says that they are known to be
+// able to read what is sent. For a known contact it answers from memory.
+func (c *Client) resolve(ctx context.Context, phone types.JID) (address types.JID, readable bool, err error) {
+	address, err = c.whatsmeow.Store.LIDs.GetLIDForPN(ctx, phone)
 	if err != nil {
-		return types.EmptyJID, fault.Wrap(err, fault.RetryLater, "key_store", "The key store could not be read; try again")
+		return types.EmptyJID, false, fault.Wrap(err, fault.RetryLater, "key_store", "The key store could not be read; try again")
 	}
 	if address.IsEmpty() {
 		info, err := c.whatsmeow.GetUserInfo(ctx, []types.JID{phone})
 		if err != nil {
-			return types.EmptyJID, classifyQuery(err)
+			return types.EmptyJID, false, classifyQuery(err)
 		}
 		if address = info[phone].LID; address.IsEmpty() {
-			return types.EmptyJID, notOnWhatsApp()
+			return types.EmptyJID, false, notOnWhatsApp()
 		}
 	}
 	if c.checked.has(address.User) {
-		return address, nil
+		return address, true, nil
 	}
 	devices, err := c.whatsmeow.GetUserDevices(ctx, []types.JID{address})
 	if err != nil {
-		return types.EmptyJID, classifyQuery(err)
+		return types.EmptyJID, false, classifyQuery(err)
 	}
 	if len(devices) == 0 {
-		return types.EmptyJID, notOnWhatsApp()
+		return types.EmptyJID, false, notOnWhatsApp()
 	}
-	return address, nil
+	return address, false, nil
 }
 
 func notOnWhatsApp() error {
 	return fault.New(fault.SkipRecipient, "recipient_not_on_whatsapp", "This number is not on WhatsApp; check it with the person")
 }
 
-// confirmReadable checks, once for each contact, that the message was encrypted for one of their devices.
+// confirmReadable checks that the message was encrypted for one of a contact's devices, and remembers it.
 func (c *Client) confirmReadable(ctx context.Context, address types.JID) error {
-	if c.checked.has(address.User) {
-		return nil
-	}
 	devices, err := c.whatsmeow.GetUserDevices(ctx, []types.JID{address})
 	if err != nil {
 		return classifyQuery(err)
@@ -102,11 +103,11 @@ func (c *Client) confirmReadable(ctx context.Context, address types.JID) error {
 const recipientKeysWait = 5 * time.Second
 
 func (c *Client) countSend(err error, took time.Duration) {
-	class := sendOK
-	if err != nil {
-		class = fault.Of(err).Label()
+	if err == nil {
+		c.metrics.sent.Observe(took.Seconds())
+		return
 	}
-	c.metrics.sends.WithLabelValues(class).Observe(took.Seconds())
+	c.metrics.sends.WithLabelValues(fault.Of(err).Label()).Observe(took.Seconds())
 }
 
 // checkedRecipients remembers contacts that are known to be readable, so that the check costs nothing in a campaign.
