@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // tinySizes show that every workload works, and measure nothing.
 func tinySizes() *sizes {
-	return &sizes{rounds: 1, send: []sendVariant{{1, false, 1}, {2, true, 1}}, messages: 8, sendAgainst: []string{onOurKeys, onSQLStore, onUnflushed, inMemory},
+	return &sizes{rounds: 1, send: []sendVariant{{1, 8, 1}, {2, 16, 1}}, sendAgainst: []string{onOurKeys, onSQLStore, onUnflushed, inMemory},
 		samples: 2, backlog: 10, audiences: []int{10, 20}, links: 1,
 		idle: []int{1, 2}, clients: []int{1, 2}, requestTime: time.Millisecond, lists: []int{100, 600}, reads: 2}
 }

@@ -15,36 +15,23 @@ import (
 	"github.com/dannsalud/broadcaster/wasim"
 )
 
-// sendVariant is one way in which the rate of sending is measured.
+// sendVariant is a number of sessions with which the rate of sending is measured.
 type sendVariant struct {
 	sessions int
-	// fresh: nobody in the audience has been written to before.
-	fresh bool
-	// rounds are more than those of other workloads where a promise is made: a round is short, and what else the machine does takes a tenth of one.
+	// messages are those of a round, shared by the sessions: each writes to its own people. A campaign that has just begun is no measure of one that is
+	// under way, so there should be some hundred for each.
+	messages int
+	// rounds are those against bare whatsmeow on the same keys, which a promise keeps the product close to. What else the machine does takes a tenth of a
+	// round, so they are more than those of other comparisons, and no third side comes between.
 	rounds int
 }
 
-func (v sendVariant) name() string {
-	if v.fresh {
-		return fmt.Sprintf("new_contacts_%d", v.sessions)
-	}
-	return fmt.Sprintf("known_contacts_%d", v.sessions)
-}
-
-// messages are those of a round. New contacts take several times as long, for their keys; several sessions share them, and do not all end at once.
-func (v sendVariant) messages(known int) int {
-	switch {
-	case v.fresh:
-		return known / 4
-	case v.sessions > 1:
-		return known * 2
-	default:
-		return known
-	}
-}
+// othersShare is the part of the messages that goes into a comparison with stores that are far away.
+const othersShare = 4
 
 // sendRate compares the rate of a campaign, from its first slice's start to its end, with that of bare SendMessage loops. With several sessions there are
-// as many campaigns, and as many loops, each of its own client; all of one kind share one store. Receipts are off: a bare loop has no use for them.
+// as many campaigns, and as many loops, each of its own client, and their rates are added up: they do not end at the same time, and the time in which only
+// some of them still send is not the rate of all. All of one kind share one store. Receipts are off: a bare loop has no use for them.
 func sendRate(ctx context.Context, s sizes, directory string) (rows []Row, err error) {
 	simulator, err := wasim.New(wasim.Options{AutoContacts: true, DropPlaintext: true})
 	if err != nil {
@@ -58,25 +45,57 @@ func sendRate(ctx context.Context, s sizes, directory string) (rows []Row, err e
 	if err != nil {
 		return nil, err
 	}
-	for _, variant := range s.send {
-		promises := map[string]*promise{}
-		if !variant.fresh {
-			promises = map[string]*promise{onOurKeys: atLeast(0.9), onSQLStore: atLeast(1)}
-		}
-		c := comparison{rounds: variant.rounds, numbers: []number{{variant.name(), "messages/s", promises}},
-			sides: []side{{"product", yard.productSide(variant, variant.messages(s.messages))}}}
-		for _, kind := range yard.kinds {
-			messages := variant.messages(s.messages)
-			if kind == onSQLStore {
-				messages /= 4 // it flushes several files to the disk for each
-			}
-			c.sides = append(c.sides, side{kind, yard.bareSide(kind, variant, messages)})
-		}
-		found, err := c.run(ctx)
+	for _, v := range s.send {
+		found, err := yard.measure(ctx, v, s)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", variant.name(), err)
+			return nil, err
 		}
 		rows = append(rows, found...)
+	}
+	return rows, nil
+}
+
+// measure gives the rows of a number of sessions. It first writes to people that nobody has written to, a part of them in each round, and then to the
+// same people, who are known by then.
+func (y *sendYard) measure(ctx context.Context, v sendVariant, s sizes) ([]Row, error) {
+	known, fresh := fmt.Sprintf("known_contacts_%d", v.sessions), fmt.Sprintf("new_contacts_%d", v.sessions)
+	promises := map[string]*promise{onOurKeys: atLeast(0.9), onSQLStore: atLeast(1)}
+	var toKnown, toFresh []Row
+	for _, against := range []struct {
+		kinds            []string
+		messages, rounds int
+	}{{s.sendAgainst[:1], v.messages, v.rounds}, {s.sendAgainst[1:], v.messages / othersShare, s.rounds}} {
+		each := against.messages / v.sessions
+		begin, part := y.used, (each+s.rounds)/(s.rounds+1) // in round 0 too
+		y.used += part * (s.rounds + 1)
+		rows, err := y.compare(ctx, number{fresh, "messages/s", nil}, v.sessions, against.kinds, s.rounds,
+			func(round int) (first, size int) { return begin + part*round, part })
+		if err != nil {
+			return nil, err
+		}
+		toFresh = append(toFresh, rows...)
+		rows, err = y.compare(ctx, number{known, "messages/s", promises}, v.sessions, against.kinds, against.rounds,
+			func(int) (first, size int) { return begin, each })
+		if err != nil {
+			return nil, err
+		}
+		toKnown = append(toKnown, rows...)
+	}
+	return append(toKnown, toFresh...), nil
+}
+
+// audience gives the people whom each session writes to in a round: the number of the first among the session's own, and how many.
+type audience func(round int) (first, size int)
+
+// compare runs the product against some kinds of bare loops.
+func (y *sendYard) compare(ctx context.Context, n number, sessions int, kinds []string, rounds int, people audience) ([]Row, error) {
+	c := comparison{rounds: rounds, numbers: []number{n}, sides: []side{{"product", y.productSide(sessions, people)}}}
+	for _, kind := range kinds {
+		c.sides = append(c.sides, side{kind, y.bareSide(kind, sessions, people)})
+	}
+	rows, err := c.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.name, err)
 	}
 	return rows, nil
 }
@@ -88,12 +107,12 @@ type sendYard struct {
 	kinds    []string
 	stores   []*deviceStore
 	bare     map[string][]*bare
-	// unused is the first number that nobody has written to.
-	unused int
+	// used is how many of its own people each session may have written to.
+	used int
 }
 
 func newSendYard(ctx context.Context, simulator *wasim.Server, directory string, s sizes) (*sendYard, error) {
-	y := &sendYard{kinds: s.sendAgainst, bare: map[string][]*bare{}, unused: 1_000_000}
+	y := &sendYard{kinds: s.sendAgainst, bare: map[string][]*bare{}}
 	sessions := s.sendSessions()
 	var err error
 	if y.product, err = startProduct(ctx, productOptions{directory: filepath.Join(directory, "product"), simulator: simulator}); err != nil {
@@ -143,26 +162,16 @@ func (y *sendYard) close() error {
 	return errors.Join(errs...)
 }
 
-// audience gives the first number of the audience of each session: the same people each time, or people that nobody has written to.
-func (y *sendYard) audience(v sendVariant, each int) []int {
-	first := 0
-	if v.fresh {
-		first, y.unused = y.unused, y.unused+each*v.sessions
-	}
-	firsts := make([]int, v.sessions)
-	for i := range firsts {
-		firsts[i] = first + i*each
-	}
-	return firsts
-}
+// ownPeople is how many numbers each session has for itself.
+const ownPeople = 1_000_000
 
-func (y *sendYard) productSide(v sendVariant, messages int) func(context.Context, int) ([]float64, error) {
+func (y *sendYard) productSide(sessions int, people audience) func(context.Context, int) ([]float64, error) {
 	return func(ctx context.Context, round int) ([]float64, error) {
-		each := messages / v.sessions
-		drafts := make([]client.Campaign, v.sessions)
-		for i, first := range y.audience(v, each) {
+		first, size := people(round)
+		drafts := make([]client.Campaign, sessions)
+		for i := range drafts {
 			var err error
-			if drafts[i], err = y.product.draft(ctx, y.sessions[i], first, each, fmt.Sprintf("Hola {{nombre}}, %d", round)); err != nil {
+			if drafts[i], err = y.product.draft(ctx, y.sessions[i], i*ownPeople+first, size, fmt.Sprintf("Hola {{nombre}}, %d", round)); err != nil {
 				return nil, err
 			}
 		}
@@ -177,34 +186,37 @@ func (y *sendYard) productSide(v sendVariant, messages int) func(context.Context
 		if err := group.Wait(); err != nil {
 			return nil, err
 		}
-		began, ended := drafts[0].StartedAt, drafts[0].EndedAt
+		rate := 0.0
 		for _, done := range drafts {
-			if sent := done.Counts.Sent + done.Counts.Delivered + done.Counts.Read; sent != each {
-				return nil, fmt.Errorf("only %d of %d were sent: %+v", sent, each, done.Counts)
+			if sent := done.Counts.Sent + done.Counts.Delivered + done.Counts.Read; sent != size {
+				return nil, fmt.Errorf("only %d of %d were sent: %+v", sent, size, done.Counts)
 			}
-			if done.StartedAt.Before(began) {
-				began = done.StartedAt
-			}
-			if done.EndedAt.After(ended) {
-				ended = done.EndedAt
-			}
+			rate += float64(size) / done.EndedAt.Sub(done.StartedAt).Seconds()
 		}
-		return []float64{float64(each*v.sessions) / ended.Sub(began).Seconds()}, nil
+		return []float64{rate}, nil
 	}
 }
 
-func (y *sendYard) bareSide(kind string, v sendVariant, messages int) func(context.Context, int) ([]float64, error) {
+func (y *sendYard) bareSide(kind string, sessions int, people audience) func(context.Context, int) ([]float64, error) {
 	return func(ctx context.Context, round int) ([]float64, error) {
-		each := messages / v.sessions
-		firsts := y.audience(v, each)
-		began := time.Now()
+		first, size := people(round)
+		rates := make([]float64, sessions)
 		group, sending := errgroup.WithContext(ctx)
-		for i, first := range firsts {
-			group.Go(func() error { return y.bare[kind][i].send(sending, first, each, fmt.Sprint(round)) })
+		for i := range rates {
+			group.Go(func() error {
+				began := time.Now()
+				err := y.bare[kind][i].send(sending, i*ownPeople+first, size, fmt.Sprint(round))
+				rates[i] = float64(size) / time.Since(began).Seconds()
+				return err
+			})
 		}
 		if err := group.Wait(); err != nil {
 			return nil, err
 		}
-		return []float64{float64(each*v.sessions) / time.Since(began).Seconds()}, nil
+		rate := 0.0
+		for _, own := range rates {
+			rate += own
+		}
+		return []float64{rate}, nil
 	}
 }

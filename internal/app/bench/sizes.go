@@ -8,9 +8,8 @@ type sizes struct {
 	rounds int
 
 	send []sendVariant
-	// sendAgainst are the yardsticks of it.
+	// sendAgainst are the yardsticks of it, that on the same keys first.
 	sendAgainst []string
-	messages    int
 
 	// samples are the jobs of a round, backlog the jobs that wait in the same stream.
 	samples, backlog int
@@ -41,7 +40,7 @@ func (s sizes) sendSessions() int {
 
 func fullSizes() sizes {
 	return sizes{rounds: 5,
-		send: []sendVariant{{1, false, 9}, {5, false, 9}, {1, true, 5}, {5, true, 5}}, messages: 2000,
+		send:        []sendVariant{{1, 2000, 9}, {5, 6000, 9}},
 		sendAgainst: []string{onOurKeys, onSQLStore, onUnflushed, inMemory},
 		samples:     200, backlog: 100_000,
 		audiences: []int{10_000, 100_000, 1_000_000},
@@ -55,13 +54,13 @@ func fullSizes() sizes {
 // quickSizes are for a minute on two cores.
 func quickSizes() sizes {
 	return sizes{rounds: 3,
-		send: []sendVariant{{1, false, 9}, {5, false, 7}, {1, true, 3}}, messages: 400,
+		send:        []sendVariant{{1, 480, 9}, {5, 1200, 6}},
 		sendAgainst: []string{onOurKeys, onSQLStore, inMemory},
 		samples:     50, backlog: 5_000,
 		audiences: []int{5_000, 15_000},
 		links:     5,
 		idle:      []int{1, 10, 50},
-		clients:   []int{1, 16, 64}, requestTime: 100 * time.Millisecond,
+		clients:   []int{1, 16, 64}, requestTime: 60 * time.Millisecond,
 		lists: []int{5_000, 20_000}, reads: 50,
 	}
 }
