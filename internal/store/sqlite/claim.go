@@ -26,12 +26,13 @@ const (
 	claimPending = take + `campaign = (SELECT number FROM campaigns WHERE id = ?1) AND state = 'pending' AND sequence BETWEEN ?4 AND ?5`
 )
 
-// Claim implements campaign.Deliveries.
+// Claim implements campaign.Deliveries. What it takes is not on the disk yet when it returns: were it lost, the deliveries would be pending, and be taken
+// and sent again under the same ids, as those that a run left in hand are.
 func (d *Deliveries) Claim(ctx context.Context, claim campaign.Claim) (claimed []campaign.Delivery, err error) {
 	if err := campaign.CheckClaim(claim); err != nil {
 		return nil, err
 	}
-	err = d.db.write(ctx, "claim deliveries of "+string(claim.CampaignID), func(tx *transaction) error {
+	err = d.db.writeAhead(ctx, "claim deliveries of "+string(claim.CampaignID), func(tx *transaction) error {
 		attempts := claim.MaxAttempts
 		if attempts == 0 {
 			attempts = math.MaxInt32

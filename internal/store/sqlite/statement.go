@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
@@ -64,15 +65,44 @@ func writeStatements() []string {
 // write runs work in one transaction: all of it is on the disk when write returns nil, and nothing of it otherwise.
 func (db *DB) write(ctx context.Context, doing string, work func(*transaction) error) (err error) {
 	defer func(begun time.Time) { db.timed(begun, err) }(time.Now())
-	tx, err := db.writer.db.BeginTx(ctx, nil)
+	return db.explain(ctx, doing, transact(ctx, db.writer.db, db.writer, work))
+}
+
+// writeAhead is write without the wait for the disk. A process that dies loses nothing of it; a machine that loses its power does, unless a later write
+// has come through. It is for what such a machine would do again with the same result.
+func (db *DB) writeAhead(ctx context.Context, doing string, work func(*transaction) error) (err error) {
+	defer func(begun time.Time) { db.timed(begun, err) }(time.Now())
+	conn, err := db.writer.db.Conn(ctx)
 	if err != nil {
 		return db.explain(ctx, doing, err)
 	}
-	if err := work(&transaction{tx: tx, pool: db.writer, bound: map[string]*sql.Stmt{}}); err != nil {
-		_ = tx.Rollback() // the error of the work says more than that of taking it back
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
 		return db.explain(ctx, doing, err)
 	}
-	return db.explain(ctx, doing, tx.Commit())
+	err = transact(ctx, conn, db.writer, work)
+	if _, restored := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = FULL"); restored != nil {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the next one is opened with its settings
+		err = errors.Join(err, restored)
+	}
+	return db.explain(ctx, doing, err)
+}
+
+// beginner begins transactions: a pool, or one connection.
+type beginner interface {
+	BeginTx(ctx context.Context, options *sql.TxOptions) (*sql.Tx, error)
+}
+
+func transact(ctx context.Context, on beginner, statements *pool, work func(*transaction) error) error {
+	tx, err := on.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := work(&transaction{tx: tx, pool: statements, bound: map[string]*sql.Stmt{}}); err != nil {
+		_ = tx.Rollback() // the error of the work says more than that of taking it back
+		return err
+	}
+	return tx.Commit()
 }
 
 // exec runs a statement and gives the number of rows that it changed.
