@@ -14,7 +14,8 @@ import (
 // recordEvery is the longest time that an outcome stays in memory only. After a crash as much may be sent again, under the same ids.
 const recordEvery = 200 * time.Millisecond
 
-// recorder writes the outcomes of a run in batches, beside the sending, so that a send does not wait for the disk.
+// recorder writes the outcomes of all runs of a process in batches, beside the sending, so that a send does not wait for the disk, and several
+// campaigns wait for it once.
 type recorder struct {
 	deliveries campaign.Deliveries
 	// recorded counts what was written, by state.
@@ -26,6 +27,12 @@ type recorder struct {
 	full    chan struct{}
 	flushes chan chan error
 
+	// door holds a token while a run comes or goes; runs are those that are there. With the first the writer begins, with the last it ends.
+	door    chan struct{}
+	runs    int
+	done    chan struct{}
+	writing sync.WaitGroup
+
 	mu       sync.Mutex
 	outcomes []campaign.Outcome
 	// spare has the room of the batch that was written last.
@@ -36,11 +43,36 @@ type recorder struct {
 func newRecorder(deliveries campaign.Deliveries, recorded *prometheus.CounterVec, limit int) *recorder {
 	due := time.NewTimer(recordEvery)
 	due.Stop()
-	return &recorder{deliveries: deliveries, recorded: recorded, limit: limit, due: due, full: make(chan struct{}), flushes: make(chan chan error)}
+	return &recorder{deliveries: deliveries, recorded: recorded, limit: limit, due: due, full: make(chan struct{}), flushes: make(chan chan error),
+		door: make(chan struct{}, 1)}
 }
 
-// add hands an outcome over. Only one that fills a batch wakes the writer, and waits while the batch before is written.
-func (r *recorder) add(outcome campaign.Outcome) {
+// attend lets a run hand outcomes over, until it calls leave. What a run before could not write is written first, or the reason given why it cannot.
+func (r *recorder) attend() (leave func(), err error) {
+	r.door <- struct{}{}
+	if r.runs++; r.runs == 1 {
+		r.done = make(chan struct{})
+		r.writing.Go(r.run)
+	}
+	<-r.door
+	return r.leave, r.flush()
+}
+
+func (r *recorder) leave() {
+	r.door <- struct{}{}
+	if r.runs--; r.runs == 0 {
+		close(r.done)
+		r.writing.Wait()
+	}
+	<-r.door
+}
+
+// add hands an outcome over. Only one that fills a batch wakes the writer, and waits while the batch before is written. One that no store would take is
+// refused here, as it would keep those of other runs from being written.
+func (r *recorder) add(outcome campaign.Outcome) error {
+	if err := campaign.CheckOutcomes([]campaign.Outcome{outcome}); err != nil {
+		return fmt.Errorf("record an outcome: %w", err)
+	}
 	r.mu.Lock()
 	r.outcomes = append(r.outcomes, outcome)
 	waiting := len(r.outcomes)
@@ -51,6 +83,7 @@ func (r *recorder) add(outcome campaign.Outcome) {
 	case waiting == 1:
 		r.due.Reset(recordEvery)
 	}
+	return nil
 }
 
 // flush returns when everything handed over is in the store, or with the reason why not.
@@ -67,31 +100,31 @@ func (r *recorder) failure() error {
 	return r.err
 }
 
-// run writes until done is closed. Its writes outlive the context: what was sent must be accounted for.
-func (r *recorder) run(ctx context.Context, done <-chan struct{}) {
+// run writes while runs are there. Its writes outlive their contexts: what was sent must be accounted for.
+func (r *recorder) run() {
 	defer r.due.Stop()
 	for {
 		select {
-		case <-done:
+		case <-r.done:
 			return
 		case <-r.full:
-			r.writeAll(ctx)
+			r.writeAll()
 		case <-r.due.C:
-			r.writeAll(ctx)
+			r.writeAll()
 		case written := <-r.flushes:
-			r.writeAll(ctx)
+			r.writeAll()
 			written <- r.failure()
 		}
 	}
 }
 
 // writeAll writes what was handed over. What could not be written is written with the next.
-func (r *recorder) writeAll(ctx context.Context) {
+func (r *recorder) writeAll() {
 	r.mu.Lock()
 	batch := r.outcomes
 	r.outcomes, r.spare = r.spare, nil
 	r.mu.Unlock()
-	left, err := r.write(ctx, batch)
+	left, err := r.write(batch)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err
@@ -103,8 +136,8 @@ func (r *recorder) writeAll(ctx context.Context) {
 }
 
 // write writes a batch down and gives what is left of it.
-func (r *recorder) write(ctx context.Context, batch []campaign.Outcome) (left []campaign.Outcome, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+func (r *recorder) write(batch []campaign.Outcome) (left []campaign.Outcome, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	for len(batch) > 0 {
 		part := batch[:min(len(batch), campaign.MaxBatch)]

@@ -21,7 +21,6 @@ type run struct {
 	templates  campaign.Templates
 	deadline   time.Time
 	suppressed *suppressed
-	recorder   *recorder
 	// size is how many deliveries the next batch takes.
 	size int
 	// failures counts recipients in a row that got no message.
@@ -34,21 +33,21 @@ func newRun(r *Runner, current campaign.Campaign) (*run, error) {
 		return nil, err
 	}
 	return &run{runner: r, options: &r.options, campaign: current, templates: templates, deadline: time.Now().Add(r.options.Slice),
-		size: min(firstBatch, r.options.Batch), recorder: newRecorder(r.options.Deliveries, r.metrics.recorded, r.options.Batch)}, nil
+		size: min(firstBatch, r.options.Batch)}, nil
 }
 
 // work sends until every delivery is settled or something ends the slice. What the store holds is always at least what was sent: an
 // error in between loses nothing but work.
 func (r *run) work(ctx context.Context) (ending, error) {
-	var recording sync.WaitGroup
-	done := make(chan struct{})
-	recording.Go(func() { r.recorder.run(ctx, done) })
+	leave, err := r.runner.recorder.attend()
+	defer leave()
+	if err != nil {
+		return ending{}, err
+	}
 	end, err := r.passes(ctx)
-	if flushErr := r.recorder.flush(); err == nil {
+	if flushErr := r.runner.recorder.flush(); err == nil {
 		err = flushErr
 	}
-	close(done)
-	recording.Wait()
 	return end, err
 }
 
@@ -61,7 +60,7 @@ func (r *run) passes(ctx context.Context) (ending, error) {
 			return stopped.ending, nil
 		}
 		if err == nil {
-			err = r.recorder.flush()
+			err = r.runner.recorder.flush()
 		}
 		if err != nil {
 			return ending{}, err
@@ -180,9 +179,9 @@ func (r *run) deliver(ctx context.Context, delivery campaign.Delivery, message *
 	}
 }
 
-func (r *run) record(outcome campaign.Outcome) { r.recorder.add(outcome) }
+func (r *run) record(outcome campaign.Outcome) error { return r.runner.recorder.add(outcome) }
 
 // settle records a failure.
-func (r *run) settle(delivery campaign.Delivery, state campaign.DeliveryState, failure *fault.Error) {
-	r.record(campaign.Outcome{DeliveryID: delivery.ID, State: state, At: time.Now().UTC(), Class: failure.Class, Code: failure.Code, Reason: failure.Message})
+func (r *run) settle(delivery campaign.Delivery, state campaign.DeliveryState, failure *fault.Error) error {
+	return r.record(campaign.Outcome{DeliveryID: delivery.ID, State: state, At: time.Now().UTC(), Class: failure.Class, Code: failure.Code, Reason: failure.Message})
 }

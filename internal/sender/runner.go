@@ -58,8 +58,9 @@ type RunnerOptions struct {
 
 // Runner runs campaigns, one slice a job.
 type Runner struct {
-	options RunnerOptions
-	metrics *runnerMetrics
+	options  RunnerOptions
+	metrics  *runnerMetrics
+	recorder *recorder
 
 	mu sync.Mutex
 	// running has a channel for each campaign that is run here, closed when its run ends.
@@ -96,7 +97,7 @@ func NewRunner(options RunnerOptions) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Runner{options: options, metrics: metrics, running: map[campaign.ID]chan struct{}{}, failing: map[campaign.ID]int{},
+	return &Runner{options: options, metrics: metrics, recorder: newRecorder(options.Deliveries, metrics.recorded, options.Batch), running: map[campaign.ID]chan struct{}{}, failing: map[campaign.ID]int{},
 		stopping: make(chan struct{}), abandoned: make(chan struct{})}, nil
 }
 

@@ -90,7 +90,7 @@ func gateCampaign(ctx context.Context, p *parcel) error {
 	if !r.campaign.Settings.Hours.Allowed(now) {
 		return &stop{ending{event: campaign.Pause, reason: reasonQuietHours, resumeAt: r.campaign.Settings.Hours.Next(now).UTC()}}
 	}
-	return r.recorder.failure()
+	return r.runner.recorder.failure()
 }
 
 // gateRecipient keeps a suppressed number from being written to, also one that was suppressed while its batch waited.
@@ -144,7 +144,9 @@ func recordSuccess(_ context.Context, p *parcel) error {
 	if p.sentAt.IsZero() { // the server's acknowledgement need not have a time
 		p.sentAt = time.Now().UTC()
 	}
-	p.run.record(campaign.Outcome{DeliveryID: p.delivery.ID, State: campaign.Sent, At: p.sentAt})
+	if err := p.run.record(campaign.Outcome{DeliveryID: p.delivery.ID, State: campaign.Sent, At: p.sentAt}); err != nil {
+		return &broken{err, "write down that a message was sent"}
+	}
 	return nil
 }
 

@@ -63,12 +63,13 @@ func (r *run) judge(ctx context.Context, delivery campaign.Delivery, cause error
 	case fault.PauseSession, fault.Relink, fault.Upgrade:
 		return false, pausedBy(failure)
 	case fault.SkipRecipient:
-		r.settle(delivery, campaign.Skipped, failure)
-		return false, nil
+		return false, r.settle(delivery, campaign.Skipped, failure)
 	case fault.UnknownOutcome:
 		return false, r.putAside(delivery, failure, ending{event: campaign.Pause, reason: reasonFailures})
 	default: // the message itself is wrong
-		r.settle(delivery, campaign.FailedDelivery, failure)
+		if err := r.settle(delivery, campaign.FailedDelivery, failure); err != nil {
+			return false, err
+		}
 		return false, r.countFailure(ending{event: campaign.Pause, reason: reasonFailures})
 	}
 }
@@ -133,7 +134,9 @@ func (r *run) putAside(delivery campaign.Delivery, failure *fault.Error, tooMany
 	if delivery.Attempts >= r.options.MaxAttempts {
 		state = campaign.FailedDelivery
 	}
-	r.settle(delivery, state, failure)
+	if err := r.settle(delivery, state, failure); err != nil {
+		return err
+	}
 	return r.countFailure(tooMany)
 }
 
