@@ -81,7 +81,7 @@ func newCampaigner(b *testing.B, simulator *wasim.Server, phone int, change func
 		b.Fatal(err)
 	}
 	yard := &sendYard{product: p, sessions: []string{id}}
-	run := yard.productSide(1, func(int) (first, size int) { return 0, knownContacts })
+	run := yard.productSide(audience{1, func(int) (first, size int) { return 0, knownContacts }})
 	return func(round int) float64 {
 		rate, err := run(b.Context(), round)
 		if err != nil {

@@ -68,14 +68,14 @@ func (y *sendYard) measure(ctx context.Context, v sendVariant, s sizes) ([]Row, 
 		each := against.messages / v.sessions
 		begin, part := y.used, (each+s.rounds)/(s.rounds+1) // in round 0 too
 		y.used += part * (s.rounds + 1)
-		rows, err := y.compare(ctx, number{fresh, "messages/s", nil}, v.sessions, against.kinds, s.rounds,
-			func(round int) (first, size int) { return begin + part*round, part })
+		strangers := audience{v.sessions, func(round int) (first, size int) { return begin + part*round, part }}
+		rows, err := y.compare(ctx, number{fresh, "messages/s", nil}, strangers, against.kinds, s.rounds)
 		if err != nil {
 			return nil, err
 		}
 		toFresh = append(toFresh, rows...)
-		rows, err = y.compare(ctx, number{known, "messages/s", promises}, v.sessions, against.kinds, against.rounds,
-			func(int) (first, size int) { return begin, each })
+		contacts := audience{v.sessions, func(int) (first, size int) { return begin, each }}
+		rows, err = y.compare(ctx, number{known, "messages/s", promises}, contacts, against.kinds, against.rounds)
 		if err != nil {
 			return nil, err
 		}
@@ -84,14 +84,17 @@ func (y *sendYard) measure(ctx context.Context, v sendVariant, s sizes) ([]Row, 
 	return append(toKnown, toFresh...), nil
 }
 
-// audience gives the people whom each session writes to in a round: the number of the first among the session's own, and how many.
-type audience func(round int) (first, size int)
+// audience is whom some sessions write to. people gives, for a round, the number of the first among each session's own, and how many.
+type audience struct {
+	sessions int
+	people   func(round int) (first, size int)
+}
 
 // compare runs the product against some kinds of bare loops.
-func (y *sendYard) compare(ctx context.Context, n number, sessions int, kinds []string, rounds int, people audience) ([]Row, error) {
-	c := comparison{rounds: rounds, numbers: []number{n}, sides: []side{{"product", y.productSide(sessions, people)}}}
+func (y *sendYard) compare(ctx context.Context, n number, to audience, kinds []string, rounds int) ([]Row, error) {
+	c := comparison{rounds: rounds, numbers: []number{n}, sides: []side{{"product", y.productSide(to)}}}
 	for _, kind := range kinds {
-		c.sides = append(c.sides, side{kind, y.bareSide(kind, sessions, people)})
+		c.sides = append(c.sides, side{kind, y.bareSide(kind, to)})
 	}
 	rows, err := c.run(ctx)
 	if err != nil {
@@ -165,10 +168,10 @@ func (y *sendYard) close() error {
 // ownPeople is how many numbers each session has for itself.
 const ownPeople = 1_000_000
 
-func (y *sendYard) productSide(sessions int, people audience) func(context.Context, int) ([]float64, error) {
+func (y *sendYard) productSide(to audience) func(context.Context, int) ([]float64, error) {
 	return func(ctx context.Context, round int) ([]float64, error) {
-		first, size := people(round)
-		drafts := make([]client.Campaign, sessions)
+		first, size := to.people(round)
+		drafts := make([]client.Campaign, to.sessions)
 		for i := range drafts {
 			var err error
 			if drafts[i], err = y.product.draft(ctx, y.sessions[i], i*ownPeople+first, size, fmt.Sprintf("Hola {{nombre}}, %d", round)); err != nil {
@@ -197,10 +200,10 @@ func (y *sendYard) productSide(sessions int, people audience) func(context.Conte
 	}
 }
 
-func (y *sendYard) bareSide(kind string, sessions int, people audience) func(context.Context, int) ([]float64, error) {
+func (y *sendYard) bareSide(kind string, to audience) func(context.Context, int) ([]float64, error) {
 	return func(ctx context.Context, round int) ([]float64, error) {
-		first, size := people(round)
-		rates := make([]float64, sessions)
+		first, size := to.people(round)
+		rates := make([]float64, to.sessions)
 		group, sending := errgroup.WithContext(ctx)
 		for i := range rates {
 			group.Go(func() error {
