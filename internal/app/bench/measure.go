@@ -71,7 +71,9 @@ type side struct {
 
 // comparison runs the product and its yardsticks in turn.
 type comparison struct {
-	rounds  int
+	rounds int
+	// within ends the rounds earlier, but not before the third, once so much time has gone by; zero: it does not. On a slow machine there are fewer.
+	within  time.Duration
 	numbers []number
 	// sides begin with the product; the others are yardsticks.
 	sides []side
@@ -81,7 +83,14 @@ type comparison struct {
 // fills caches, does not count.
 func (c comparison) run(ctx context.Context) ([]Row, error) {
 	measured := make([][][]float64, len(c.sides)) // by side, round and number
+	var began time.Time
 	for round := range c.rounds + 1 {
+		if round == 1 {
+			began = time.Now()
+		}
+		if c.within > 0 && round > 3 && time.Since(began) > c.within {
+			break
+		}
 		for turn := range c.sides {
 			at := (turn + round) % len(c.sides)
 			runtime.GC()

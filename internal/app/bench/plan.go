@@ -59,7 +59,7 @@ func planning(ctx context.Context, s sizes, directory string) (rows []Row, err e
 		peak := summarise(above, least)
 		peak.Name, peak.Unit, peak.Against = fmt.Sprintf("peak_heap_%d", size), "MiB above idle", barePlan
 		memory[i] = peak.Product
-		rows = append(rows, taken.promising(atMost(3)), peak)
+		rows = append(rows, taken.promising(atMost(4)), peak)
 	}
 	return append(rows, growth(memory, s.audiences)), nil
 }

@@ -64,20 +64,22 @@ func (y *sendYard) measure(ctx context.Context, v sendVariant, s sizes) ([]Row, 
 	for _, against := range []struct {
 		kinds            []string
 		messages, rounds int
-	}{{s.sendAgainst[:1], v.messages, v.rounds}, {s.sendAgainst[1:], v.messages / othersShare, s.rounds}} {
+		within           time.Duration
+	}{{s.sendAgainst[:1], v.messages, v.rounds, s.sendTime}, {s.sendAgainst[1:], v.messages / othersShare, s.rounds, 0}} {
 		each := against.messages / v.sessions
 		begin, part := y.used, (each+s.rounds)/(s.rounds+1) // in round 0 too
 		y.used += part * (s.rounds + 1)
 		strangers := audience{v.sessions, func(round int) (first, size int) { return begin + part*round, part }}
-		rows, err := y.compare(ctx, number{fresh, "messages/s", nil}, strangers, against.kinds, s.rounds)
+		c := comparison{rounds: s.rounds, numbers: []number{{fresh, "messages/s", nil}}, sides: y.sides(strangers, against.kinds)}
+		rows, err := c.run(ctx)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", fresh, err)
 		}
 		toFresh = append(toFresh, rows...)
 		contacts := audience{v.sessions, func(int) (first, size int) { return begin, each }}
-		rows, err = y.compare(ctx, number{known, "messages/s", promises}, contacts, against.kinds, against.rounds)
-		if err != nil {
-			return nil, err
+		c = comparison{rounds: against.rounds, within: against.within, numbers: []number{{known, "messages/s", promises}}, sides: y.sides(contacts, against.kinds)}
+		if rows, err = c.run(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", known, err)
 		}
 		toKnown = append(toKnown, rows...)
 	}
@@ -90,17 +92,13 @@ type audience struct {
 	people   func(round int) (first, size int)
 }
 
-// compare runs the product against some kinds of bare loops.
-func (y *sendYard) compare(ctx context.Context, n number, to audience, kinds []string, rounds int) ([]Row, error) {
-	c := comparison{rounds: rounds, numbers: []number{n}, sides: []side{{"product", y.productSide(to)}}}
+// sides are the product and some kinds of bare loops.
+func (y *sendYard) sides(to audience, kinds []string) []side {
+	sides := []side{{"product", y.productSide(to)}}
 	for _, kind := range kinds {
-		c.sides = append(c.sides, side{kind, y.bareSide(kind, to)})
+		sides = append(sides, side{kind, y.bareSide(kind, to)})
 	}
-	rows, err := c.run(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", n.name, err)
-	}
-	return rows, nil
+	return sides
 }
 
 // sendYard has the product and every yardstick, with the same number of phones linked to each.

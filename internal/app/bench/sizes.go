@@ -10,6 +10,8 @@ type sizes struct {
 	send []sendVariant
 	// sendAgainst are the yardsticks of it, that on the same keys first.
 	sendAgainst []string
+	// sendTime bounds the rounds against that one; zero: it does not.
+	sendTime time.Duration
 
 	// samples are the jobs of a round, backlog the jobs that wait in the same stream.
 	samples, backlog int
@@ -54,13 +56,13 @@ func fullSizes() sizes {
 // quickSizes are for a minute on two cores.
 func quickSizes() sizes {
 	return sizes{rounds: 3,
-		send:        []sendVariant{{1, 480, 9}, {5, 1200, 6}},
-		sendAgainst: []string{onOurKeys, onSQLStore, inMemory},
-		samples:     50, backlog: 5_000,
-		audiences: []int{5_000, 15_000},
+		send:        []sendVariant{{1, 480, 15}, {5, 1000, 15}},
+		sendAgainst: []string{onOurKeys, onSQLStore, inMemory}, sendTime: 6 * time.Second,
+		samples: 50, backlog: 5_000,
+		audiences: []int{4_000, 12_000},
 		links:     5,
-		idle:      []int{1, 10, 50},
-		clients:   []int{1, 16, 64}, requestTime: 60 * time.Millisecond,
+		idle:      []int{1, 10, 40},
+		clients:   []int{1, 16, 64}, requestTime: 50 * time.Millisecond,
 		lists: []int{5_000, 20_000}, reads: 50,
 	}
 }
