@@ -22,6 +22,12 @@ func (db *DB) Statements() []string {
 	return slices.Sorted(maps.Keys(known))
 }
 
+// Flushing gives how commits wait for the disk: 2 is FULL.
+func (db *DB) Flushing(ctx context.Context) (level int, err error) {
+	err = db.writer.db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&level)
+	return level, err
+}
+
 // Plan gives the steps by which SQLite runs a statement, as it describes them.
 func (db *DB) Plan(ctx context.Context, statement string) (steps []string, err error) {
 	rows, err := db.writer.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+statement, make([]any, parametersOf(statement))...)

@@ -248,3 +248,28 @@ func heapOf(t *testing.T, size int) (most uint64) {
 	measure()
 	return most
 }
+
+// TestOnlyClaimsDoNotWaitForTheDisk: a write behind one does again, however the claim ended.
+func TestOnlyClaimsDoNotWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	db := open(t, filepath.Join(t.TempDir(), "books.db"))
+	plan(t, db, "cmp_a", 10)
+	waits := func(behind string) {
+		t.Helper()
+		if level, err := db.Flushing(t.Context()); err != nil || level != 2 {
+			t.Errorf("behind %s commits are flushed as %d, not as 2: %v", behind, level, err)
+		}
+	}
+	waits("the opening")
+	claim := campaign.Claim{CampaignID: "cmp_a", Run: "run", Limit: 3, At: start}
+	if claimed, err := db.Deliveries().Claim(t.Context(), claim); err != nil || len(claimed) != 3 {
+		t.Fatal(claimed, err)
+	}
+	waits("a claim")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := db.Deliveries().Claim(over, claim); !errors.Is(err, context.Canceled) {
+		t.Errorf("a claim of somebody who left: %v", err)
+	}
+	waits("a claim that failed")
+}

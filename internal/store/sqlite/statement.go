@@ -76,16 +76,20 @@ func (db *DB) writeAhead(ctx context.Context, doing string, work func(*transacti
 	if err != nil {
 		return db.explain(ctx, doing, err)
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
-		return db.explain(ctx, doing, err)
-	}
-	err = transact(ctx, conn, db.writer, work)
-	if _, restored := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = FULL"); restored != nil {
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the next one is opened with its settings
-		err = errors.Join(err, restored)
+	defer func() { _ = conn.Close() }() // it fails only for one that is closed
+	if err = flushing(ctx, conn, "NORMAL"); err == nil {
+		err = errors.Join(transact(ctx, conn, db.writer, work), flushing(ctx, conn, "FULL"))
 	}
 	return db.explain(ctx, doing, err)
+}
+
+// flushing sets whether commits of a connection wait for the disk. One that does not take it is closed; the next is opened with the settings of all.
+func flushing(ctx context.Context, conn *sql.Conn, level string) error {
+	_, err := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = "+level)
+	if err != nil {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	return err
 }
 
 // beginner begins transactions: a pool, or one connection.
