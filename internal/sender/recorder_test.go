@@ -50,7 +50,7 @@ func recordedIn(t *testing.T, test func(t *testing.T, l *ledger, r *recorder)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{}
-		test(t, l, newRecorder(l, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "recorded_total"}, []string{"state"}), 3))
+		test(t, l, newRecorder(l, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "recorded_total", Help: "Outcomes."}, []string{"state"}), 3))
 	})
 }
 
