@@ -57,7 +57,7 @@ func fullSizes() sizes {
 func quickSizes() sizes {
 	return sizes{rounds: 3,
 		send:        []sendVariant{{1, 480, 15}, {5, 1000, 15}},
-		sendAgainst: []string{onOurKeys, onSQLStore, inMemory}, sendTime: 7 * time.Second,
+		sendAgainst: []string{onOurKeys, onSQLStore, inMemory}, sendTime: 6 * time.Second,
 		samples: 50, backlog: 5_000,
 		audiences: []int{4_000, 12_000},
 		links:     5,
