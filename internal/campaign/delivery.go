@@ -110,7 +110,7 @@ type Deliveries interface {
 	// Claim takes up to Limit deliveries of a campaign for a run, in the order of Sequence: first those that another run left in Sending,
 	// or in Unknown with fewer than MaxAttempts attempts, then Pending ones. They are Sending in the store when it returns, with
 	// Attempts raised, but for those that were in Sending; a delivery is claimed once per run. Only one run of a campaign exists at a time (its
-	// job is held by one worker).
+	// job is held by one worker). A machine that loses its power may forget what was claimed last: it is Pending then, and is claimed again.
 	Claim(ctx context.Context, claim Claim) ([]Delivery, error)
 	// Record applies outcomes, in one batch, each by the rule of Merge. Unknown ids are ignored and counted in the result.
 	Record(ctx context.Context, outcomes []Outcome) (missing int, err error)

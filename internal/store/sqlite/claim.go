@@ -32,7 +32,7 @@ func (d *Deliveries) Claim(ctx context.Context, claim campaign.Claim) (claimed [
 	if err := campaign.CheckClaim(claim); err != nil {
 		return nil, err
 	}
-	err = d.db.writeAhead(ctx, "claim deliveries of "+string(claim.CampaignID), func(tx *transaction) error {
+	err = d.db.writeUnflushed(ctx, "claim deliveries of "+string(claim.CampaignID), func(tx *transaction) error {
 		attempts := claim.MaxAttempts
 		if attempts == 0 {
 			attempts = math.MaxInt32
@@ -41,11 +41,7 @@ func (d *Deliveries) Claim(ctx context.Context, claim campaign.Claim) (claimed [
 			return err
 		}
 		pending, err := takePending(ctx, tx, claim, claim.Limit-len(claimed))
-		if len(claimed) == 0 {
-			claimed = pending
-		} else {
-			claimed = append(claimed, pending...)
-		}
+		claimed = append(claimed, pending...)
 		return err
 	})
 	if err != nil {

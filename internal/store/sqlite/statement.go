@@ -12,8 +12,8 @@ import (
 // prepared gives statements to run: the reader pool for reads, a transaction for writes.
 type prepared interface {
 	statement(ctx context.Context, text string) (*sql.Stmt, error)
-	// patience gives the context to run a statement with.
-	patience(ctx context.Context) context.Context
+	// runContext gives the context to run a statement with.
+	runContext(ctx context.Context) context.Context
 }
 
 // transaction is a write in progress.
@@ -38,14 +38,14 @@ func (t *transaction) statement(ctx context.Context, text string) (*sql.Stmt, er
 	return bound, nil
 }
 
-// patience is without an end. The statements of a write are short, and each that can be interrupted has a goroutine of the driver that waits for the
+// runContext is without an end. The statements of a write are short, and each that can be interrupted has a goroutine of the driver that waits for the
 // interruption, which takes half as long as to change a row. What ends is the wait for the transaction (write).
-func (t *transaction) patience(ctx context.Context) context.Context {
+func (t *transaction) runContext(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// patience is the caller's.
-func (p *pool) patience(ctx context.Context) context.Context { return ctx }
+// runContext is the caller's.
+func (p *pool) runContext(ctx context.Context) context.Context { return ctx }
 
 // writeStatements lists every statement that a transaction runs.
 func writeStatements() []string {
@@ -68,9 +68,9 @@ func (db *DB) write(ctx context.Context, doing string, work func(*transaction) e
 	return db.explain(ctx, doing, transact(ctx, db.writer.db, db.writer, work))
 }
 
-// writeAhead is write without the wait for the disk. A process that dies loses nothing of it; a machine that loses its power does, unless a later write
+// writeUnflushed is write without the wait for the disk. A process that dies loses nothing of it; a machine that loses its power does, unless a later write
 // has come through. It is for what such a machine would do again with the same result.
-func (db *DB) writeAhead(ctx context.Context, doing string, work func(*transaction) error) (err error) {
+func (db *DB) writeUnflushed(ctx context.Context, doing string, work func(*transaction) error) (err error) {
 	defer func(begun time.Time) { db.timed(begun, err) }(time.Now())
 	conn, err := db.writer.db.Conn(ctx)
 	if err != nil {
@@ -115,7 +115,7 @@ func exec(ctx context.Context, p prepared, text string, args ...any) (int, error
 	if err != nil {
 		return 0, err
 	}
-	result, err := statement.ExecContext(p.patience(ctx), args...)
+	result, err := statement.ExecContext(p.runContext(ctx), args...)
 	if err != nil {
 		return 0, err
 	}
@@ -129,7 +129,7 @@ func queryOne(ctx context.Context, p prepared, text string, args []any, into ...
 	if err != nil {
 		return err
 	}
-	return statement.QueryRowContext(p.patience(ctx), args...).Scan(into...)
+	return statement.QueryRowContext(p.runContext(ctx), args...).Scan(into...)
 }
 
 // row is what a scan function reads from.
@@ -143,7 +143,7 @@ func queryAll[T any](ctx context.Context, p prepared, text string, args []any, s
 	if err != nil {
 		return nil, err
 	}
-	rows, err := statement.QueryContext(p.patience(ctx), args...)
+	rows, err := statement.QueryContext(p.runContext(ctx), args...)
 	if err != nil {
 		return nil, err
 	}
